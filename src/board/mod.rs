@@ -1,0 +1,3 @@
+//! What the pages and the API say, and since when they know it.
+
+pub mod view;

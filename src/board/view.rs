@@ -1,0 +1,113 @@
+//! The published view of the plant: one value, made by the engine, read by every page, the API and the
+//! metrics. Readers never see the engine's own state.
+
+use serde::Serialize;
+
+use crate::id::{LineId, ProbeId, TargetId};
+use crate::probe::{Failure, Measure, Word};
+use crate::time::Utc;
+
+/// *Peut-on prendre des appels ?*
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    Yes,
+    Partly,
+    No,
+    Unknown,
+}
+
+/// The whole plant at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    /// When this view was true.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Utc,
+    /// Last fact it includes; a reader that saw N never sees less than N again.
+    pub fact: u64,
+    pub plant: String,
+    pub answer: Answer,
+    /// The sentence behind the answer, in French, for the supervisor.
+    pub because: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Utc,
+    pub lines: Vec<LineView>,
+    pub targets: Vec<TargetView>,
+    /// Faults of our own that are open now, in words (storage, clock, overload).
+    pub own_faults: Vec<Failure>,
+}
+
+/// One line: a public number, or the trunk it stands on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LineView {
+    pub id: LineId,
+    pub name: String,
+    pub state: Word,
+    pub unstable: bool,
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Utc,
+    /// Send time of the last call that was answered as it should.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub last_proof: Option<Utc>,
+    /// Which PBX answered that call, by its signature: `XIVO 1`.
+    pub answered_by: Option<String>,
+    pub failure: Option<Failure>,
+}
+
+/// One target of the plant with its probes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TargetView {
+    pub id: TargetId,
+    pub name: String,
+    /// Folder of the inventory: `Téléphonie`, `VMWARE`, `Linux`, `Windows`, `Réseau`…
+    pub group: String,
+    pub description: String,
+    /// PROD, BACKUP, SUPPORT, ETEINT.
+    pub label: String,
+    /// HO, HNO or N/C.
+    pub support: String,
+    pub hds: bool,
+    pub state: Word,
+    /// Soft: seen, not yet confirmed.
+    pub confirmed: bool,
+    /// Flapping.
+    pub unstable: bool,
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Utc,
+    #[serde(serialize_with = "rfc3339_option")]
+    pub last_proof: Option<Utc>,
+    pub failure: Option<Failure>,
+    /// The parent whose failure explains this one.
+    pub because_of: Option<TargetId>,
+    pub probes: Vec<ProbeView>,
+}
+
+/// The last result of one probe.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbeView {
+    pub id: ProbeId,
+    pub kind: &'static str,
+    pub state: Word,
+    #[serde(serialize_with = "rfc3339_option")]
+    pub last_run: Option<Utc>,
+    /// Runs so far since start, and how many were good, degraded, down, blind.
+    pub runs: [u64; 4],
+    pub took_ms: Option<f64>,
+    pub failure: Option<Failure>,
+    pub measures: Vec<Measure>,
+}
+
+fn rfc3339<S: serde::Serializer>(at: &Utc, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.rfc3339())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field by reference")]
+fn rfc3339_option<S: serde::Serializer>(
+    at: &Option<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc3339(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,142 @@
+//! All calls of one shard: SIP, SDP, RTP and audio joined into "place this call and say what was seen".
+//!
+//! Not the judge (`probe` is) and not the wire (`io::shard` is). The shell owns the sockets: it opens
+//! the flows and media ports that `Calls` asks for, hands in every datagram with the kernel's receive
+//! stamp, and sends what comes out. Used by `io::shard` for probes and load, and by tests in memory.
+
+pub mod observe;
+pub mod script;
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::sip::{FlowId, Transport};
+use crate::time::Instant;
+
+/// Which job of the caller a task belongs to; chosen by the caller, returned with the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// One RTP/RTCP port pair, named by `Calls`, bound by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaId(pub u32);
+
+/// Which port of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    Rtp,
+    Rtcp,
+}
+
+/// What the shell reports.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Do this; `Output::Done` follows exactly once, whatever happens.
+    Start {
+        job: JobId,
+        task: script::Task,
+    },
+    /// End this job at once but cleanly (CANCEL, BYE, binding removed); `Done` still follows.
+    Abort {
+        job: JobId,
+    },
+    /// The flow is open; for UDP and connections alike `local` is its own address.
+    FlowOpened {
+        flow: FlowId,
+        local: SocketAddr,
+    },
+    /// The flow could not be opened, or broke.
+    FlowFailed {
+        flow: FlowId,
+        fault: FlowFault,
+    },
+    /// One whole SIP message (streams are framed by the shell with `sip::wire::framing`).
+    Signal {
+        flow: FlowId,
+        from: SocketAddr,
+        /// When the kernel received it.
+        stamp: Instant,
+        message: &'a [u8],
+    },
+    MediaOpened {
+        media: MediaId,
+        /// Address of the RTP port; RTCP is the next port.
+        local: SocketAddr,
+    },
+    MediaFailed {
+        media: MediaId,
+        words: String,
+    },
+    Media {
+        media: MediaId,
+        component: Component,
+        from: SocketAddr,
+        /// When the kernel received it.
+        stamp: Instant,
+        packet: &'a [u8],
+    },
+    /// A media packet left this long after it was due (own lateness, measured by the shell).
+    MediaSent {
+        media: MediaId,
+        late: std::time::Duration,
+    },
+    /// The deadline has come.
+    Wake,
+}
+
+/// Why a flow is of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowFault {
+    /// The far host answered with ICMP port unreachable or a TCP reset: nobody listens there.
+    Refused { peer: SocketAddr },
+    /// The far host could not be reached in time, or a router said so.
+    Unreachable { peer: SocketAddr, words: String },
+    /// The TLS handshake failed: certificate, name or version.
+    Tls { words: String },
+    /// The connection ended.
+    Closed,
+    /// Our own side: no port, no descriptor, no route.
+    Ours { words: String },
+}
+
+/// What the shell must do.
+#[derive(Debug)]
+pub enum Output {
+    OpenFlow {
+        flow: FlowId,
+        transport: Transport,
+        /// Port 0 lets the kernel choose.
+        local: SocketAddr,
+        peer: SocketAddr,
+        /// Name to check the certificate against, for TLS.
+        server_name: Option<String>,
+        /// A UDP flow that only ever talks to `peer` may be connected: cheaper, and refusals are heard.
+        exclusive: bool,
+    },
+    CloseFlow {
+        flow: FlowId,
+    },
+    Send {
+        flow: FlowId,
+        to: SocketAddr,
+        message: Vec<u8>,
+    },
+    OpenMedia {
+        media: MediaId,
+        ip: IpAddr,
+    },
+    CloseMedia {
+        media: MediaId,
+    },
+    SendMedia {
+        media: MediaId,
+        component: Component,
+        to: SocketAddr,
+        packet: Vec<u8>,
+        /// When it was meant to leave; the shell reports lateness against it.
+        due: Instant,
+    },
+    Done {
+        job: JobId,
+        observed: Box<observe::Observed>,
+    },
+}

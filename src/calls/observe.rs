@@ -1,0 +1,92 @@
+//! What was seen of one task, as plain figures for a judge (stub: fields are the agreed ones).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// How a task ended, in the words of SIP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The call was answered and ended by us with BYE (for REGISTER and OPTIONS: a final answer came).
+    Completed { status: u16 },
+    /// The call was answered, then the far end hung up before we did.
+    HungUpByFarEnd { after: Duration, cause: Option<u16> },
+    /// A final refusal, with the Q.850 cause of the Reason header (RFC 3326) if any.
+    Refused {
+        status: u16,
+        reason: String,
+        cause: Option<u16>,
+    },
+    /// Nobody answered: nothing at all, or provisional responses only.
+    NoAnswer { heard: Option<u16>, after: Duration },
+    /// The far end broke the standard so that the task could not go on; the words cite the clause.
+    Misbehaved { words: String },
+    /// The flow failed under us.
+    Flow(super::FlowFault),
+    /// We ended it (`Input::Abort`).
+    Aborted,
+    /// Our own fault: no port, overload.
+    Ours { words: String },
+}
+
+/// One line of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Since the task began.
+    pub at: Duration,
+    pub direction: Direction,
+    pub peer: SocketAddr,
+    /// `INVITE sip:… (CSeq 1)`, `180 Ringing`, `RTP first packet, PCMA`, `DTMF *`; no secret, no caller.
+    pub what: String,
+    /// How many times this message was seen or sent before (0 = first time).
+    pub repeat: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Sent,
+    Received,
+    /// A remark of our own: a timer fired, the flow broke.
+    Note,
+}
+
+/// RTP figures of one call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RtpSeen {
+    pub sent: u64,
+    pub received: u64,
+    /// Expected minus received by sequence numbers (RFC 3550 A.3); negative with duplicates.
+    pub lost: i64,
+    /// Interarrival jitter (RFC 3550 A.8) at the end, milliseconds.
+    pub jitter_ms: f64,
+    /// Own send lateness, 99th percentile, microseconds.
+    pub send_late_p99_us: u64,
+    /// Wake-up to kernel stamp of received packets, 99th percentile, microseconds.
+    pub receive_lag_p99_us: u64,
+}
+
+/// Everything a judge may want to know of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    pub started: Instant,
+    pub finished: Instant,
+    pub outcome: Outcome,
+    /// From the first INVITE (or request) to the first provisional response.
+    pub progress_after: Option<Duration>,
+    /// To the 2xx (or any final answer of REGISTER and OPTIONS).
+    pub answer_after: Option<Duration>,
+    /// From the 2xx to the first RTP packet; zero when early media came before.
+    pub first_media_after: Option<Duration>,
+    pub early_media: bool,
+    /// Digits heard by RFC 4733, in order.
+    pub dtmf: String,
+    /// RMS level of our own 1000 Hz tone as it came back, dBov; `None` without echo.
+    pub echo_dbov: Option<f64>,
+    pub rtp: RtpSeen,
+    /// Server or User-Agent of the far end.
+    pub server: Option<String>,
+    /// Expires granted by a registrar.
+    pub granted: Option<Duration>,
+    pub ladder: Vec<Step>,
+}

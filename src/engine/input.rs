@@ -1,0 +1,40 @@
+//! The closed list of what can happen to the engine.
+
+use std::sync::Arc;
+
+use super::plant::Plant;
+use crate::id::ProbeId;
+use crate::probe::{Failure, Verdict};
+use crate::time::Utc;
+
+/// One run of one probe; returned with its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+#[derive(Debug)]
+pub enum Input {
+    /// A probe ended. `sent` is when its first packet left, `signature` the DTMF heard by a call.
+    ProbeDone {
+        run: RunId,
+        probe: ProbeId,
+        sent: Utc,
+        verdict: Verdict,
+        signature: Option<String>,
+    },
+    /// A new plant was checked and is to be watched from now on.
+    Reconfigured(Arc<Plant>),
+    /// The store has all facts up to this number.
+    Committed {
+        up_to: u64,
+    },
+    /// A fault of our own began (`code` names it) or is over.
+    OwnFault(Failure),
+    OwnFaultOver {
+        code: String,
+    },
+    /// The wall clock jumped by this many nanoseconds.
+    ClockStepped {
+        by_ns: i64,
+    },
+    Wake,
+}

@@ -1,0 +1,27 @@
+//! The closed list of what the engine asks of the shell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fact::Fact;
+use super::input::RunId;
+use crate::board::view::View;
+use crate::id::ProbeId;
+use crate::probe::Check;
+
+#[derive(Debug)]
+pub enum Output {
+    /// Run this probe now and report `Input::ProbeDone`, exactly once.
+    Probe {
+        run: RunId,
+        probe: ProbeId,
+        check: Arc<Check>,
+        timeout: Duration,
+        /// Ask from another source port than last time: this confirms a suspicion.
+        confirm: bool,
+    },
+    /// Append to the journal; `Input::Committed` follows.
+    Record(Fact),
+    /// Show this once the store has committed fact number `view.fact`.
+    Publish(Arc<View>),
+}

@@ -1,0 +1,68 @@
+//! The plant as the engine knows it: targets, their probes and parents, and the lines. Built by
+//! `config` (or by a test), never changed by the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::{LineId, ProbeId, Seed, TargetId, TrunkId};
+use crate::probe::Check;
+
+/// All that is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plant {
+    pub name: String,
+    pub seed: Seed,
+    pub targets: Vec<Target>,
+    pub lines: Vec<Line>,
+}
+
+/// One thing watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    pub id: TargetId,
+    pub name: String,
+    /// Folder of the inventory: `Téléphonie`, `Linux`, …
+    pub group: String,
+    pub description: String,
+    /// PROD, BACKUP, SUPPORT, ETEINT.
+    pub label: String,
+    /// HO, HNO or N/C.
+    pub support: String,
+    pub hds: bool,
+    /// If one of these is down, this one cannot be seen: it is held, not blamed.
+    pub parents: Vec<TargetId>,
+    pub probes: Vec<Probe>,
+}
+
+/// One check of a target and how often it is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    pub id: ProbeId,
+    pub check: Arc<Check>,
+    pub every: Duration,
+    pub timeout: Duration,
+    /// Only one probe at a time may hold this trunk.
+    pub trunk: Option<TrunkId>,
+    /// An oracle decides alone; a hint only explains when an oracle of the target exists.
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Proof: a call answered and heard, a page fetched.
+    Oracle,
+    /// A sign: OPTIONS, REGISTER, ping.
+    Hint,
+}
+
+/// A public number or channel group that must be answerable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub id: LineId,
+    /// As the supervisor knows it: `119, accueil`.
+    pub name: String,
+    /// The synthetic calls that prove this line, best first.
+    pub proofs: Vec<ProbeId>,
+    /// DTMF signature to the name of the PBX that gave it: `*1#` → `XIVO 1`.
+    pub signatures: Vec<(String, String)>,
+}

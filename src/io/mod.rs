@@ -1,0 +1,10 @@
+//! The only folder that touches the world: sockets, clocks, files, tasks, the database.
+//!
+//! It performs what the pure modules ask for and reports what happened; it holds no rule of the product.
+
+pub mod clock;
+pub mod dns;
+pub mod prober;
+pub mod shard;
+pub mod store;
+pub mod web;

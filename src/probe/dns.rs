@@ -1,0 +1,5 @@
+//! The `dns` probe (stub).
+
+/// What to ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {}
