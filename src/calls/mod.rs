@@ -33,7 +33,7 @@ pub enum Input<'a> {
     /// Do this; `Output::Done` follows exactly once, whatever happens.
     Start {
         job: JobId,
-        task: script::Task,
+        task: Box<script::Task>,
     },
     /// End this job at once but cleanly (CANCEL, BYE, binding removed); `Done` still follows.
     Abort {
