@@ -1,9 +1,105 @@
-//! The verbs of the command line (stub).
+//! The verbs of the command line: one file per verb, arguments in, exit code out.
+//!
+//! Exit codes, the same for every verb, so that scripts and Nagios read them alike:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | good: the probe saw what it expected, the file is right, the service stopped as asked |
+//! | 1 | degraded (`probe`, `status`) |
+//! | 2 | down (`probe`, `status`) |
+//! | 3 | blind, our own fault or bad input: wrong arguments, a bad file, no socket, no service to ask |
+//!
+//! Wrong arguments are 3 as well: clap's own 2 would read as "the line is down".
 
+mod check;
+mod demo;
+mod lab;
+mod probe;
+mod reload;
+mod run;
+mod status;
+
+use std::io::Write;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Bad input or a fault of our own; never mistaken for a line that is down.
+const OWN_FAULT: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(name = "vigie", version, about = "A watchdog that calls the line.")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch a plant: the service
+    Run(run::Arguments),
+    /// Check a configuration file and say what it would watch
+    Check(check::Arguments),
+    /// Ask the running service to read its configuration again
+    Reload(reload::Arguments),
+    /// Make one measurement now and explain it
+    #[command(subcommand)]
+    Probe(probe::Arguments),
+    /// Start a simulated plant, watch it and show its page
+    Demo(demo::Arguments),
+    /// Break and mend the simulated plant of `vigie demo`
+    #[command(subcommand)]
+    Lab(lab::Arguments),
+    /// Say in one word how the watched plant is
+    Status(status::Arguments),
+}
 
 /// Reads the arguments and runs the verb they name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(3)
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => {
+            // Help and version are answers; everything else is bad input.
+            let code = if refusal.use_stderr() { OWN_FAULT } else { 0 };
+            // Nobody is left to tell when the terminal itself is gone.
+            let _ = refusal.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match arguments.verb {
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Check(arguments) => check::run(arguments),
+        Verb::Reload(arguments) => reload::run(arguments),
+        Verb::Probe(arguments) => probe::run(arguments),
+        Verb::Demo(arguments) => demo::run(arguments),
+        Verb::Lab(arguments) => lab::run(arguments),
+        Verb::Status(arguments) => status::run(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("vigie: {error:#}"));
+        ExitCode::from(OWN_FAULT)
+    })
+}
+
+/// Writes a line for the reader of the result. A closed pipe (`vigie check f | head`) is not a fault.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Writes a line for whoever has to mend something.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Arguments::command().debug_assert();
+    }
 }
