@@ -8,6 +8,7 @@
 //! `deadline()` and come back with `Input::Wake`.
 
 pub mod id;
+pub mod secret;
 pub mod time;
 pub mod wheel;
 

@@ -1,0 +1,58 @@
+//! What the service itself needs to run, apart from the plant it watches.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// The `[service]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the page, the API and the metrics are served.
+    pub listen: SocketAddr,
+    /// Folder of the journal; nothing is kept elsewhere.
+    pub data: PathBuf,
+    /// What is logged, in the words of `tracing`: `info`, `vigie::io=debug,info`.
+    pub log: String,
+    /// Where the probes of this machine leave from.
+    pub vantage: Vantage,
+    /// Name servers to ask; empty: those of `/etc/resolv.conf`.
+    pub resolvers: Vec<SocketAddr>,
+    /// Certificate authorities to trust (PEM) in addition to the system's.
+    pub tls_ca: Option<PathBuf>,
+    /// How many probes may run at the same time; more wait, and waiting too long is blind.
+    pub probes_at_once: usize,
+}
+
+/// The place probes are sent from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vantage {
+    pub name: String,
+    /// Own address of SIP and RTP; unspecified (`0.0.0.0`) lets the kernel choose per peer.
+    pub local: IpAddr,
+    /// UDP ports of RTP and RTCP, an even port and the next one for each call.
+    pub media_ports: RangeInclusive<u16>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8119)),
+            data: PathBuf::from("/var/lib/vigie"),
+            log: "info".to_owned(),
+            vantage: Vantage::default(),
+            resolvers: Vec::new(),
+            tls_ca: None,
+            probes_at_once: 64,
+        }
+    }
+}
+
+impl Default for Vantage {
+    fn default() -> Self {
+        Self {
+            name: "vigie".to_owned(),
+            local: IpAddr::from([0, 0, 0, 0]),
+            media_ports: 20_000..=20_999,
+        }
+    }
+}
