@@ -20,6 +20,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::SecretRef;
+
+/// Digest user and where its secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub user: String,
+    pub secret: SecretRef,
+}
+
 /// What can be asked of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Check {
