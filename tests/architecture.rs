@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room may name these.
-const FOUNDATION: [&str; 3] = ["time", "wheel", "id"];
+const FOUNDATION: [&str; 4] = ["time", "wheel", "id", "secret"];
 
 /// Each room and the rooms it may name besides the foundation, lowest first.
 const ARROWS: &[(&str, &[&str])] = &[
     ("id", &[]),
+    ("secret", &[]),
     ("time", &[]),
     ("wheel", &[]),
     ("audio", &[]),
@@ -22,14 +23,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sip", &[]),
     ("calls", &["sip", "sdp", "rtp", "audio"]),
     ("load", &["calls"]),
-    ("probe", &["calls"]),
+    ("probe", &["calls", "sip"]),
     ("health", &["probe"]),
     ("schedule", &[]),
-    ("board", &["health"]),
-    (
-        "engine",
-        &["board", "health", "schedule", "probe", "load"],
-    ),
+    ("board", &["health", "probe"]),
+    ("engine", &["board", "health", "schedule", "probe", "load"]),
     (
         "config",
         &["engine", "board", "health", "schedule", "probe", "load"],
@@ -107,7 +105,7 @@ fn a_room_names_only_the_rooms_below_it() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     let mut trespasses = Vec::new();
     for file in source_files() {
-        let rooms_allowed = allowed[file.room.as_str()];
+        let rooms_allowed = allowed.get(file.room.as_str()).copied().unwrap_or_default();
         if rooms_allowed == ANYTHING {
             continue;
         }
@@ -154,20 +152,39 @@ fn a_crate_stays_behind_its_door() {
 fn every_room_has_its_row() {
     let rooms: BTreeSet<String> = source_files().into_iter().map(|file| file.room).collect();
     let rows: BTreeSet<String> = ARROWS.iter().map(|(room, _)| room.to_string()).collect();
-    assert_eq!(rooms, rows, "rooms of src/ on the left, rows of ARROWS on the right");
+    assert_eq!(
+        rooms, rows,
+        "rooms of src/ on the left, rows of ARROWS on the right"
+    );
 }
 
 #[test]
 fn the_reader_of_this_test_sees_what_it_must() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("plain", "use crate::engine::Fact;", &["engine"]),
-        ("group", "use crate::{probe::{Check, call}, health as h};", &["health", "probe"]),
-        ("inline", "fn f() -> crate::probe::Verdict { x }", &["probe"]),
-        ("super to the root", "use super::super::health::State;", &["health"]),
+        (
+            "group",
+            "use crate::{probe::{Check, call}, health as h};",
+            &["health", "probe"],
+        ),
+        (
+            "inline",
+            "fn f() -> crate::probe::Verdict { x }",
+            &["probe"],
+        ),
+        (
+            "super to the root",
+            "use super::super::health::State;",
+            &["health"],
+        ),
         ("super inside", "use super::Verdict;", &[]),
         ("comment", "// crate::engine\n/// [`crate::engine`]\n", &[]),
         ("text", "const T: &str = \"crate::engine\";", &[]),
-        ("block comment", "/* crate::engine */ use crate::id::Seed;", &["id"]),
+        (
+            "block comment",
+            "/* crate::engine */ use crate::id::Seed;",
+            &["id"],
+        ),
     ];
     let rooms: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     for (name, text, expected) in cases {
@@ -175,9 +192,17 @@ fn the_reader_of_this_test_sees_what_it_must() {
         let named: Vec<String> = file.rooms_named(&rooms).into_iter().collect();
         assert_eq!(named, *expected, "{name}");
     }
-    assert!(SourceFile::new("sip/uac.rs", "let t = std::time::Instant::now();").writes("std::time::Instant"));
-    assert!(SourceFile::new("sip/uac.rs", "use std::time::{Duration, Instant};").writes("std::time::Instant"));
-    assert!(!SourceFile::new("sip/uac.rs", "use std::time::Duration;").writes("std::time::Instant"));
+    assert!(
+        SourceFile::new("sip/uac.rs", "let t = std::time::Instant::now();")
+            .writes("std::time::Instant")
+    );
+    assert!(
+        SourceFile::new("sip/uac.rs", "use std::time::{Duration, Instant};")
+            .writes("std::time::Instant")
+    );
+    assert!(
+        !SourceFile::new("sip/uac.rs", "use std::time::Duration;").writes("std::time::Instant")
+    );
     assert!(!SourceFile::new("sip/uac.rs", "let nixed = 1;").writes("nix"));
 }
 
@@ -208,7 +233,10 @@ impl SourceFile {
         let to_root = "super::".repeat(self.depth);
         self.paths
             .iter()
-            .filter_map(|path| path.strip_prefix("crate::").or_else(|| path.strip_prefix(&to_root)))
+            .filter_map(|path| {
+                path.strip_prefix("crate::")
+                    .or_else(|| path.strip_prefix(&to_root))
+            })
             .filter_map(|rest| rest.split("::").next())
             .filter(|room| rooms.contains_key(room))
             .map(str::to_owned)
@@ -232,7 +260,11 @@ fn source_files() -> Vec<SourceFile> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of src/") {
             let path = entry.expect("an entry of src/").path();
-            let name = path.strip_prefix(&src).expect("below src/").to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(&src)
+                .expect("below src/")
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
                 folders.push(path);
             } else if name.ends_with(".rs") && name != "lib.rs" {
@@ -257,7 +289,9 @@ fn blank(text: &str) -> String {
         } else if let Some(hashes) = raw_string_hashes(rest) {
             let close = format!("\"{}", "#".repeat(hashes));
             let open = hashes + 2;
-            rest[open..].find(&close).map_or(rest.len(), |end| open + end + close.len())
+            rest[open..]
+                .find(&close)
+                .map_or(rest.len(), |end| open + end + close.len())
         } else if first == '"' {
             string_length(rest)
         } else if first == '\'' {
@@ -300,7 +334,11 @@ fn string_length(rest: &str) -> usize {
 fn char_length(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match characters.next() {
-        Some((_, '\\')) => rest[2..].char_indices().skip(1).find(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 3),
+        Some((_, '\\')) => rest[2..]
+            .char_indices()
+            .skip(1)
+            .find(|(_, c)| *c == '\'')
+            .map_or(0, |(at, _)| at + 3),
         Some(_) => match characters.next() {
             Some((at, '\'')) => at + 1,
             _ => 0,
@@ -347,7 +385,12 @@ fn unfold(tokens: &[String]) -> BTreeSet<String> {
 }
 
 /// Reads one path that begins at `at`, with its groups; returns where it ends.
-fn path_from(tokens: &[String], mut at: usize, prefix: &str, paths: &mut BTreeSet<String>) -> usize {
+fn path_from(
+    tokens: &[String],
+    mut at: usize,
+    prefix: &str,
+    paths: &mut BTreeSet<String>,
+) -> usize {
     let mut path = format!("{prefix}{}", tokens[at]);
     at += 1;
     while tokens.get(at).is_some_and(|token| token == "::") {

@@ -1,1 +1,3 @@
+//! The promises of vigie, one file each, all in one binary.
 
+mod architecture;
