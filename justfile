@@ -1,0 +1,38 @@
+# The only door to the tools. `just` lists; continuous integration takes the same doors.
+
+[private]
+list:
+    @just --list --unsorted
+
+# Format, lints, documentation, licences: everything that needs no run.
+check:
+    tests/run format clippy doc
+    if command -v cargo-deny >/dev/null; then cargo deny check; fi
+
+# Every test there is; installs what is missing when it may. The same as CI.
+test *stages:
+    tests/run {{stages}}
+
+# Random days of a call centre, from a seed: the same seed, the same days.
+sim seed="1":
+    VIGIE_SIM_SEED={{seed}} cargo test --locked --test behaviour simulation -- --nocapture
+
+# The embedded lab, the watchdog and the status page, on loopback.
+run *options:
+    cargo run --release -- demo {{options}}
+
+# Real Asterisk servers on loopback, to try things by hand. `just lab-down` ends them.
+lab:
+    tests/lab/up
+
+lab-down:
+    tests/lab/down
+
+# Calls per second, microseconds per message.
+bench *names:
+    cargo bench --locked {{names}}
+
+# The binary that is installed, with what it was built from.
+release:
+    cargo build --locked --release
+    ls -l "${CARGO_TARGET_DIR:-target}/release/vigie"
