@@ -3,6 +3,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use super::socket::SocketFault;
+use super::{Blame, Failure, Verdict};
+use crate::time::Utc;
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +52,380 @@ impl Settings {
             certificate_days_left_min: 21,
             redirects_max: 3,
             body_bytes_max: 256 * 1024,
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Address and port of the last connection: `192.0.2.7:443`; the host of the URL before there was one.
+    pub peer: String,
+    pub phases: Phases,
+    /// Of the last TLS connection.
+    pub certificate: Option<Certificate>,
+    pub outcome: Outcome,
+}
+
+/// How long each phase of the last request took; `None`: not reached, or not needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    pub name: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub tls: Option<Duration>,
+    /// From the request to the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// Everything, redirects and body included.
+    pub total: Duration,
+}
+
+/// The certificate of the server, judged after it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub not_after: Utc,
+    /// What a visitor's browser would refuse it for.
+    pub objection: Option<String>,
+}
+
+/// How the fetch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Answered {
+        status: u16,
+        /// Whether the body holds the wanted text; `None` when none is wanted.
+        found: Option<bool>,
+    },
+    TooManyRedirects {
+        to: String,
+    },
+    /// TLS was refused before a certificate could be judged: version, ciphers, alert.
+    TlsFailed {
+        words: String,
+    },
+    /// They answered, and it is no HTTP.
+    Malformed {
+        words: String,
+    },
+    /// The socket gave up.
+    Failed(SocketFault),
+    /// Our own resolver, certificate store or settings.
+    Ours {
+        code: &'static str,
+        words: String,
+    },
+}
+
+/// Judges what came back.
+#[must_use]
+pub fn judge(settings: &Settings, seen: &Seen, now: Utc) -> Verdict {
+    let verdict = failed(settings, seen)
+        .map(Verdict::down)
+        .or_else(|| {
+            seen.certificate
+                .as_ref()
+                .and_then(|certificate| judge_certificate(settings, certificate, now))
+        })
+        .unwrap_or_else(|| Verdict::good(seen.phases.total));
+    measure(verdict, seen, now)
+}
+
+/// Why the page cannot be used, the certificate aside.
+fn failed(settings: &Settings, seen: &Seen) -> Option<Failure> {
+    let url = &settings.url;
+    let misbehaved = |code, words| Some(Failure::new(Blame::Misbehaved, code, words));
+    match &seen.outcome {
+        Outcome::Answered { status, found } => {
+            let good = match settings.status.as_slice() {
+                [] => (200..300).contains(status),
+                wanted => wanted.contains(status),
+            };
+            if !good {
+                return Some(Failure::new(
+                    Blame::Refused,
+                    format!("http_{status}"),
+                    format!("{url} answered {status}{}", hint(*status)),
+                ));
+            }
+            match (found, &settings.contains) {
+                (Some(false), Some(text)) => misbehaved(
+                    "wrong_content",
+                    format!("{url} answered {status} but the page does not hold \"{text}\""),
+                ),
+                (Some(_) | None, _) => None,
+            }
+        }
+        Outcome::TooManyRedirects { to } => misbehaved(
+            "too_many_redirects",
+            format!(
+                "{url} redirects more than {} times, last to {to}",
+                settings.redirects_max
+            ),
+        ),
+        Outcome::TlsFailed { words } => misbehaved(
+            "tls_failed",
+            format!("{url}: TLS with {} failed: {words}", seen.peer),
+        ),
+        Outcome::Malformed { words } => misbehaved(
+            "malformed_response",
+            format!("{url}: {} does not speak HTTP: {words}", seen.peer),
+        ),
+        Outcome::Failed(fault) => Some(fault.failure(&seen.peer, seen.phases.total)),
+        Outcome::Ours { code, words } => {
+            Some(Failure::new(Blame::Ours, *code, format!("{url}: {words}")))
+        }
+    }
+}
+
+/// What the usual refusals mean.
+const fn hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 => ": it wants a log-in; give a status list if that is normal",
+        404 => ": the page is gone, or the wrong site answers",
+        500 => ": the application failed; see its log",
+        502 | 504 => ": the web server lives, the application behind it does not",
+        503 => ": overloaded, or in maintenance",
+        _ => "",
+    }
+}
+
+fn judge_certificate(settings: &Settings, certificate: &Certificate, now: Utc) -> Option<Verdict> {
+    let url = &settings.url;
+    let days_left = days_left(certificate, now);
+    if days_left <= 0.0 {
+        return Some(Verdict::down(Failure::new(
+            Blame::Misbehaved,
+            "certificate_expired",
+            format!(
+                "{url}: the certificate ended on {}, visitors are turned away: renew it",
+                certificate.not_after.rfc3339()
+            ),
+        )));
+    }
+    if let (Some(objection), Trust::System | Trust::File(_)) =
+        (&certificate.objection, &settings.trust)
+    {
+        return Some(Verdict::down(Failure::new(
+            Blame::Misbehaved,
+            "certificate_refused",
+            format!("{url}: a browser refuses the certificate: {objection}"),
+        )));
+    }
+    (days_left < f64::from(settings.certificate_days_left_min)).then(|| {
+        Verdict::degraded(Failure::new(
+            Blame::Misbehaved,
+            "certificate_ends_soon",
+            format!(
+                "{url}: the certificate ends on {}, in {days_left:.0} days: renew it",
+                certificate.not_after.rfc3339()
+            ),
+        ))
+    })
+}
+
+/// Negative once it has ended.
+fn days_left(certificate: &Certificate, now: Utc) -> f64 {
+    const DAY: f64 = 86_400.0;
+    (certificate.not_after.since(now).as_secs_f64()
+        - now.since(certificate.not_after).as_secs_f64())
+        / DAY
+}
+
+fn measure(mut verdict: Verdict, seen: &Seen, now: Utc) -> Verdict {
+    verdict.took = Some(seen.phases.total);
+    for (name, phase) in [
+        ("name_ms", seen.phases.name),
+        ("connect_ms", seen.phases.connect),
+        ("tls_ms", seen.phases.tls),
+        ("first_byte_ms", seen.phases.first_byte),
+    ] {
+        if let Some(phase) = phase {
+            verdict = verdict.measuring(name, phase.as_secs_f64() * 1000.0);
+        }
+    }
+    match &seen.certificate {
+        Some(certificate) => {
+            verdict.measuring("certificate_days_left", days_left(certificate, now))
+        }
+        None => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Word;
+
+    const NOW: Utc = Utc(1_782_000_000_000_000_000);
+
+    fn day(n: i64) -> Utc {
+        Utc(NOW.0 + n * 86_400_000_000_000)
+    }
+
+    fn verdict(settings: &Settings, outcome: Outcome, certificate: Option<Certificate>) -> Verdict {
+        let seen = Seen {
+            peer: "127.0.0.1:443".to_owned(),
+            phases: Phases {
+                total: Duration::from_millis(30),
+                ..Phases::default()
+            },
+            certificate,
+            outcome,
+        };
+        judge(settings, &seen, NOW)
+    }
+
+    #[test]
+    fn the_table_of_answers() {
+        let ok = |found| Outcome::Answered { status: 200, found };
+        let status = |status| Outcome::Answered {
+            status,
+            found: None,
+        };
+        for (outcome, word, code) in [
+            (ok(None), Word::Good, ""),
+            (ok(Some(true)), Word::Good, ""),
+            (ok(Some(false)), Word::Down, "wrong_content"),
+            (status(204), Word::Good, ""),
+            (status(302), Word::Down, "http_302"),
+            (status(404), Word::Down, "http_404"),
+            (status(503), Word::Down, "http_503"),
+            (
+                Outcome::TooManyRedirects { to: "/".into() },
+                Word::Down,
+                "too_many_redirects",
+            ),
+            (
+                Outcome::TlsFailed {
+                    words: "alert".into(),
+                },
+                Word::Down,
+                "tls_failed",
+            ),
+            (
+                Outcome::Malformed {
+                    words: "SSH".into(),
+                },
+                Word::Down,
+                "malformed_response",
+            ),
+            (
+                Outcome::Failed(SocketFault::TimedOut),
+                Word::Down,
+                "no_answer",
+            ),
+            (
+                Outcome::Failed(SocketFault::Refused),
+                Word::Down,
+                "connection_refused",
+            ),
+            (
+                Outcome::Failed(SocketFault::Ours { words: "x".into() }),
+                Word::Blind,
+                "no_socket",
+            ),
+            (
+                Outcome::Ours {
+                    code: "name_resolution",
+                    words: "x".into(),
+                },
+                Word::Blind,
+                "name_resolution",
+            ),
+        ] {
+            let settings = Settings {
+                contains: Some("Bienvenue".to_owned()),
+                ..Settings::new("https://example.org/")
+            };
+            let verdict = verdict(&settings, outcome.clone(), None);
+            let found = verdict.failure.as_ref().map_or("", |f| f.code.as_ref());
+            assert_eq!((verdict.word, found), (word, code), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_status_is_good_and_others_are_not() {
+        let settings = Settings {
+            status: vec![401],
+            ..Settings::new("https://example.org/")
+        };
+        for (status, word) in [(401, Word::Good), (200, Word::Down)] {
+            let outcome = Outcome::Answered {
+                status,
+                found: None,
+            };
+            assert_eq!(verdict(&settings, outcome, None).word, word, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_certificates() {
+        let wrong = Some("not valid for this name");
+        for (not_after, objection, trust, word, code) in [
+            (day(22), None, Trust::System, Word::Good, ""),
+            (
+                day(20),
+                None,
+                Trust::System,
+                Word::Degraded,
+                "certificate_ends_soon",
+            ),
+            (
+                day(-1),
+                None,
+                Trust::System,
+                Word::Down,
+                "certificate_expired",
+            ),
+            (
+                day(90),
+                wrong,
+                Trust::System,
+                Word::Down,
+                "certificate_refused",
+            ),
+            (
+                day(-1),
+                wrong,
+                Trust::System,
+                Word::Down,
+                "certificate_expired",
+            ),
+            (day(90), wrong, Trust::Any, Word::Good, ""),
+            (
+                day(20),
+                wrong,
+                Trust::Any,
+                Word::Degraded,
+                "certificate_ends_soon",
+            ),
+            (
+                day(-1),
+                wrong,
+                Trust::Any,
+                Word::Down,
+                "certificate_expired",
+            ),
+        ] {
+            let settings = Settings {
+                trust,
+                ..Settings::new("https://example.org/")
+            };
+            let certificate = Certificate {
+                not_after,
+                objection: objection.map(str::to_owned),
+            };
+            let outcome = Outcome::Answered {
+                status: 200,
+                found: None,
+            };
+            let verdict = verdict(&settings, outcome, Some(certificate.clone()));
+            let found = verdict.failure.as_ref().map_or("", |f| f.code.as_ref());
+            assert_eq!(
+                (verdict.word, found),
+                (word, code),
+                "{certificate:?} {:?}",
+                settings.trust
+            );
         }
     }
 }

@@ -10,8 +10,10 @@ pub mod dns;
 pub mod http;
 pub mod icmp;
 pub mod options;
+pub mod perfdata;
 pub mod plugin;
 pub mod register;
+pub mod socket;
 pub mod tcp;
 
 use std::borrow::Cow;
