@@ -1,0 +1,84 @@
+//! Session-Expires and Min-SE (RFC 4028 §4, §5): how long a dialog lives without a refresh, and who refreshes.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{HeaderError, Params, number, trim};
+
+/// The side that sends the refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresher {
+    Uac,
+    Uas,
+}
+
+/// The session interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionExpires {
+    pub interval: Duration,
+    pub refresher: Option<Refresher>,
+}
+
+/// The shortest interval that is accepted; never below 90 s (§5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinSe(pub Duration);
+
+impl SessionExpires {
+    /// `600;refresher=uas`.
+    ///
+    /// # Errors
+    /// When the interval is no number of 32 bits. An unknown refresher is as none.
+    pub fn read(text: &str) -> Result<Self, HeaderError> {
+        let (seconds, params) = seconds_and_params(text)?;
+        let refresher = params.value("refresher").and_then(|side| {
+            [Refresher::Uac, Refresher::Uas]
+                .into_iter()
+                .find(|known| side.eq_ignore_ascii_case(known.as_str()))
+        });
+        Ok(Self {
+            interval: Duration::from_secs(u64::from(seconds)),
+            refresher,
+        })
+    }
+}
+
+impl MinSe {
+    /// # Errors
+    /// When it is no number of 32 bits.
+    pub fn read(text: &str) -> Result<Self, HeaderError> {
+        let (seconds, _) = seconds_and_params(text)?;
+        Ok(Self(Duration::from_secs(u64::from(seconds))))
+    }
+}
+
+fn seconds_and_params(text: &str) -> Result<(u32, Params), HeaderError> {
+    let text = trim(text);
+    let end = text.find(';').unwrap_or(text.len());
+    Ok((number(trim(&text[..end]))?, Params::read(&text[end..])?))
+}
+
+impl Refresher {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uac => "uac",
+            Self::Uas => "uas",
+        }
+    }
+}
+
+impl fmt::Display for SessionExpires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.interval.as_secs())?;
+        match self.refresher {
+            Some(side) => write!(f, ";refresher={}", side.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for MinSe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.as_secs())
+    }
+}
