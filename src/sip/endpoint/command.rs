@@ -3,12 +3,12 @@
 //! Every command names a flow that was announced with `Input::FlowOpened`, and a `user` number that comes
 //! back with every event, so that the owner finds its own slot without a map.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sip::FlowId;
+use crate::sip::digest::Account;
 use crate::sip::header::Uri;
 use crate::sip::wire::{HeaderName, StatusCode};
 
@@ -17,21 +17,6 @@ use crate::sip::wire::{HeaderName, StatusCode};
 pub struct Hop {
     pub flow: FlowId,
     pub peer: SocketAddr,
-}
-
-/// Digest user and secret. `Debug` never shows the secret. Cloning shares the text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Account {
-    pub user: Arc<str>,
-    pub secret: Arc<str>,
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Place a call.
@@ -44,7 +29,7 @@ pub struct Invite {
     pub from: Uri,
     /// The SDP offer; without one the far end offers, and its answer is `accept_offer`ed.
     pub offer: Option<Arc<[u8]>>,
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
     /// Session interval to ask for (RFC 4028, at least 90 s); `None` leaves it to the far end.
     pub session_expires: Option<Duration>,
     /// Report every message as `Happened::Trace`, and the far end's `Server`; off for load.
@@ -58,7 +43,7 @@ pub struct Register {
     pub hop: Hop,
     /// `sip:4001@127.0.1.1`; its host is the Request-URI (RFC 3261 §10.2).
     pub aor: Uri,
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
     /// How long to bind; the registrar decides.
     pub expires: Duration,
     pub ladder: bool,
@@ -71,7 +56,7 @@ pub struct Options {
     pub hop: Hop,
     pub to: Uri,
     pub from: Uri,
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
     pub ladder: bool,
     pub user: u64,
 }

@@ -10,7 +10,7 @@
 mod command;
 mod event;
 
-pub use command::{Account, Hop, Invite, Options, Register, Response};
+pub use command::{Hop, Invite, Options, Register, Response};
 pub use event::{Direction, Event, Happened, OfferMethod, Refusal, Trace};
 
 use std::collections::VecDeque;
@@ -31,8 +31,9 @@ pub struct Key {
 pub struct Settings {
     /// `User-Agent` of requests and `Server` of responses.
     pub user_agent: String,
-    /// Keeps two runs of the process apart in branches, tags and Call-IDs; random at start, fixed in tests.
-    pub salt: u32,
+    /// Keeps two runs of the process apart in branches, tags, Call-IDs and cnonces: random at start, fixed
+    /// in tests.
+    pub seed: u64,
 }
 
 /// What the layer below reports.
