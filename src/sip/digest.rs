@@ -3,36 +3,13 @@
 //! Both sides: [`Session`] answers challenges for the UAC and the registration, [`Guard`] makes and checks
 //! them for the embedded lab. No randomness here: nonces and cnonces come from the caller's generator.
 
-use std::fmt;
 use std::fmt::Write as _;
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 
 use super::header::auth::{Algorithm, Challenge, Credentials, Qop};
-
-/// A password. It prints as asterisks everywhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
-
-impl Secret {
-    #[must_use]
-    pub fn new(secret: &str) -> Self {
-        Self(secret.into())
-    }
-
-    /// The password itself, to be hashed and nothing else.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::secret::Secret;
 
 /// Who we say we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +20,10 @@ pub struct Account {
 
 impl Account {
     #[must_use]
-    pub fn new(username: &str, secret: &str) -> Self {
+    pub fn new(username: &str, secret: Secret) -> Self {
         Self {
             username: username.into(),
-            secret: Secret::new(secret),
+            secret,
         }
     }
 }
@@ -310,7 +287,7 @@ mod tests {
         ];
         for (name, text, (username, secret, uri, cnonce), expected) in cases {
             let mut session = Session::new(challenge(text));
-            let account = Account::new(username, secret);
+            let account = Account::new(username, Secret::new(secret.into()));
             let credentials = session.answer(&account, signed("GET", uri), cnonce);
             assert_eq!(&*credentials.response, expected, "{name}");
         }
