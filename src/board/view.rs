@@ -42,6 +42,7 @@ pub struct View {
 pub struct LineView {
     pub id: LineId,
     pub name: String,
+    #[serde(rename = "verdict")]
     pub state: Word,
     pub unstable: bool,
     #[serde(serialize_with = "rfc3339")]
@@ -67,6 +68,7 @@ pub struct TargetView {
     /// HO, HNO or N/C.
     pub support: String,
     pub hds: bool,
+    #[serde(rename = "verdict")]
     pub state: Word,
     /// Soft: seen, not yet confirmed.
     pub confirmed: bool,
@@ -87,6 +89,7 @@ pub struct TargetView {
 pub struct ProbeView {
     pub id: ProbeId,
     pub kind: &'static str,
+    #[serde(rename = "verdict")]
     pub state: Word,
     #[serde(serialize_with = "rfc3339_option")]
     pub last_run: Option<Utc>,

@@ -1,1 +1,66 @@
-//! (stub)
+//! The pages, the API and the metrics: readers of the published [`View`], and nothing else.
+//!
+//! They never see the engine's own state and decide nothing. Every page tells the age of what it shows;
+//! a view that stops coming turns the answer into *on ne sait pas*, since a stale "oui" is a lie.
+
+mod api;
+mod board;
+mod demo;
+mod live;
+mod metrics;
+mod router;
+mod usage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::board::view::View;
+use crate::io::clock;
+use crate::time::Utc;
+
+pub use demo::LabControl;
+pub use router::{Error, serve};
+
+/// Views come every second; three missed in a row and a slow machine's grace make a stale page.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What every handler may read.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    view: watch::Receiver<Arc<View>>,
+    lab: Option<LabControl>,
+}
+
+impl Pages {
+    /// `lab` adds the demo page with its fault buttons; a real service has none.
+    #[must_use]
+    pub const fn new(view: watch::Receiver<Arc<View>>, lab: Option<LabControl>) -> Self {
+        Self { view, lab }
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+}
+
+/// How old a view is now, and whether it may still be believed.
+struct Age {
+    now: Utc,
+    seconds: Duration,
+}
+
+impl Age {
+    fn of(view: &View) -> Self {
+        let now = clock::now().utc;
+        Self {
+            now,
+            seconds: now.since(view.at),
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.seconds > FRESH
+    }
+}
