@@ -1,3 +1,4 @@
 //! The promises of vigie, one file each, all in one binary.
 
 mod architecture;
+mod pages;
