@@ -45,8 +45,9 @@ async fn site(view: View, lab: Option<LabControl>) -> Site {
 impl Site {
     async fn ask(&self, request: Request<String>) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(connection);
         sender.send_request(request).await.unwrap()
     }
@@ -107,7 +108,10 @@ async fn page_api_and_metrics_tell_the_same_answer() {
     assert_eq!(json["lines"][0]["verdict"], "degraded");
     assert_eq!(json["fresh"], true);
     let (_, metrics) = site.text("/metrics").await;
-    assert!(metrics.contains("vigie_answer{answer=\"partly\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("vigie_answer{answer=\"partly\"} 1"),
+        "{metrics}"
+    );
     assert!(
         metrics.contains("vigie_line_state{line=\"accueil\",state=\"degraded\"} 1"),
         "{metrics}"
@@ -151,7 +155,10 @@ async fn an_open_page_hears_an_outage_without_reload_and_the_stop_ends_it() {
     assert!(heard.contains("event: board"), "{heard}");
     assert!(heard.contains("NON"), "{heard}");
     site.stop.send(()).unwrap();
-    assert!(stream.frame().await.is_none(), "the stream ends with the server");
+    assert!(
+        stream.frame().await.is_none(),
+        "the stream ends with the server"
+    );
     site.served.await.unwrap();
 }
 
@@ -186,7 +193,13 @@ async fn the_demo_buttons_reach_the_lab_and_a_service_has_none() {
 #[tokio::test]
 async fn every_answer_forbids_foreign_scripts_and_caches() {
     let site = site(fresh(Answer::Yes, Word::Good), None).await;
-    for path in ["/", "/fragment", "/static/board.css", "/static/board.js", "/metrics"] {
+    for path in [
+        "/",
+        "/fragment",
+        "/static/board.css",
+        "/static/board.js",
+        "/metrics",
+    ] {
         let reply = site.get(path).await;
         let headers = reply.headers();
         assert_eq!(headers["cache-control"], "no-store", "{path}");

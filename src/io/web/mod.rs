@@ -4,6 +4,7 @@
 //! a view that stops coming turns the answer into *on ne sait pas*, since a stale "oui" is a lie.
 
 mod api;
+pub mod ask;
 mod board;
 mod demo;
 mod live;
