@@ -1,14 +1,14 @@
 //! The published view of the plant: one value, made by the engine, read by every page, the API and the
 //! metrics. Readers never see the engine's own state.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{LineId, ProbeId, TargetId};
 use crate::probe::{Failure, Measure, Word};
 use crate::time::Utc;
 
 /// *Peut-on prendre des appels ?*
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
     Yes,
@@ -23,7 +23,9 @@ pub struct View {
     /// When this view was true.
     #[serde(serialize_with = "rfc3339")]
     pub at: Utc,
-    /// Last fact it includes; a reader that saw N never sees less than N again.
+    /// Last fact it includes; a reader that saw N never sees less than N again. While a fault of the
+    /// store is open this stays at the last committed fact, and `own_faults` says that what is shown
+    /// is not in the journal yet.
     pub fact: u64,
     pub plant: String,
     pub answer: Answer,
@@ -70,7 +72,8 @@ pub struct TargetView {
     pub hds: bool,
     #[serde(rename = "verdict")]
     pub state: Word,
-    /// Soft: seen, not yet confirmed.
+    /// False while something else than `state` was seen (`failure` says what) and is being confirmed:
+    /// `state` stays the last confirmed word, so a page may paint it without fear of a false alarm.
     pub confirmed: bool,
     /// Flapping.
     pub unstable: bool,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fact::ClockState;
 use super::plant::Plant;
 use crate::id::ProbeId;
 use crate::probe::{Failure, Verdict};
@@ -13,6 +14,12 @@ pub struct RunId(pub u64);
 
 #[derive(Debug)]
 pub enum Input {
+    /// The shell is ready to probe: watching starts now.
+    Started {
+        version: String,
+    },
+    /// The shell is about to stop; what is recorded after this is lost.
+    Stopping,
     /// A probe ended. `sent` is when its first packet left, `signature` the DTMF heard by a call.
     ProbeDone {
         run: RunId,
@@ -32,6 +39,8 @@ pub enum Input {
     OwnFaultOver {
         code: String,
     },
+    /// Whether the wall clock is disciplined; facts carry it.
+    Clock(ClockState),
     /// The wall clock jumped by this many nanoseconds.
     ClockStepped {
         by_ns: i64,

@@ -61,8 +61,11 @@ pub struct Line {
     pub id: LineId,
     /// As the supervisor knows it: `119, accueil`.
     pub name: String,
-    /// The synthetic calls that prove this line, best first.
+    /// The synthetic calls that prove this line by the path a caller takes, best first. Such a call
+    /// blames the line, not the target it is listed under (the gateway): a direct call to a PBX is a
+    /// probe of that PBX and does not belong here.
     pub proofs: Vec<ProbeId>,
-    /// DTMF signature to the name of the PBX that gave it: `*1#` → `XIVO 1`.
+    /// DTMF signature to the name of the PBX that gave it, the normal one first: `*1#` → `XIVO 1`. The
+    /// name is a target's `name` or id, so that a failing hint of that PBX triggers a call at once.
     pub signatures: Vec<(String, String)>,
 }
