@@ -1,1 +1,64 @@
-//! (stub)
+//! The data plane: one OS thread that owns its sockets, its timer and one `Calls` value.
+//!
+//! `Calls` decides everything; this folder opens the sockets it asks for, hands in what arrives with
+//! the kernel's receive stamp, sends what comes out at the time it is due, and measures its own
+//! lateness. The daemon holds a [`ShardHandle`]; a one-shot probe runs the same loop on its own thread
+//! with [`run_one`]. No rule of SIP or of RTP lives here.
+
+mod kernel;
+mod pace;
+mod ports;
+mod sockets;
+mod stamp;
+mod tcp;
+mod thread;
+mod tls;
+mod udp;
+
+pub use ports::MediaPorts;
+pub use sockets::Sockets;
+pub use thread::{Refused, ShardHandle, run_one};
+pub use tls::Trust;
+
+use crate::calls::JobId;
+use crate::calls::observe::Observed;
+use crate::probe::Failure;
+
+/// What one shard needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Names the thread: `shard-0`.
+    pub name: String,
+    /// RTP takes the even ports of this range, RTCP the odd ones. Two shards need two ranges.
+    pub media_ports: MediaPorts,
+    /// Ask for `SCHED_FIFO`: media leaves on time beside busy neighbours. Not for load tests, where a
+    /// thread that never sleeps would keep the machine to itself.
+    pub realtime: bool,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// Jobs and results that may wait in a queue. Larger hides an overload, smaller makes one of a burst.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "shard-0".to_owned(),
+            media_ports: MediaPorts::default(),
+            realtime: true,
+            trust: Trust::System,
+            queue: 1024,
+        }
+    }
+}
+
+/// What a shard tells the daemon.
+#[derive(Debug)]
+pub enum Event {
+    /// A job ended; exactly one for each job that was accepted.
+    Done { job: JobId, observed: Box<Observed> },
+    /// A fault of our own began or was seen again: drops in our buffers, a full queue, a panic.
+    OwnFault(Failure),
+    /// The fault with this code was not seen for a while.
+    OwnFaultOver { code: String },
+}

@@ -1,0 +1,221 @@
+//! Three system calls that have no safe wrapper fit for use: `recvmmsg`, `sendmmsg`, `sched_setscheduler`.
+//!
+//! The wrappers at hand either allocate for each batch or do not reset the lengths that the kernel
+//! shortens, and so lose the receive stamp of the next batch. Everything unsafe of the product is in
+//! this file; what the kernel wrote is read by safe code in `stamp`.
+
+#![expect(
+    unsafe_code,
+    reason = "no safe wrapper of these calls resets the lengths that the kernel writes"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::stamp::{self, Ancillary};
+
+/// Datagrams per call: 16 to 32 take the whole gain of batching (about a third of a receive).
+pub(super) const BATCH: usize = 32;
+
+/// Room for the receive stamp (32 bytes), the drop counter (24) and one extended error (48, IPv6 64).
+const CONTROL: usize = 192;
+
+/// `sockaddr_in6` is the largest address used here.
+const NAME: usize = 28;
+
+#[repr(align(8))]
+#[derive(Clone)]
+struct Control([u8; CONTROL]);
+
+#[repr(align(8))]
+#[derive(Clone, Copy)]
+struct Name([u8; NAME]);
+
+/// Buffers for one batch of received datagrams, used again and again.
+pub(super) struct Inbox {
+    /// Bytes for each datagram; longer ones are cut and said to be.
+    size: usize,
+    bytes: Vec<u8>,
+    names: Vec<Name>,
+    controls: Vec<Control>,
+    filled: Vec<Filled>,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Filled {
+    len: usize,
+    control_len: usize,
+    cut: bool,
+}
+
+/// One datagram of a batch.
+#[derive(Debug)]
+pub(super) struct Datagram<'a> {
+    pub(super) bytes: &'a [u8],
+    /// `None` when the kernel names no sender (or, on the error queue, no receiver).
+    pub(super) from: Option<SocketAddr>,
+    pub(super) ancillary: Ancillary,
+    /// The datagram was longer than the buffer.
+    pub(super) cut: bool,
+}
+
+/// Which queue of a socket to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    Received,
+    /// What routers and hosts said about datagrams that we sent (`IP_RECVERR`).
+    Errors,
+}
+
+impl Inbox {
+    /// Room for `batch` datagrams (at most [`BATCH`]) of `size` bytes.
+    pub(super) fn new(batch: usize, size: usize) -> Self {
+        let batch = batch.min(BATCH);
+        Self {
+            size,
+            bytes: vec![0; batch * size],
+            names: vec![Name([0; NAME]); batch],
+            controls: vec![Control([0; CONTROL]); batch],
+            filled: Vec::with_capacity(batch),
+        }
+    }
+
+    /// How many datagrams a full batch has.
+    pub(super) fn batch(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Receives what is there without waiting; `WouldBlock` when nothing is.
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, queue: Queue) -> io::Result<usize> {
+        self.filled.clear();
+        // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, no lengths).
+        let mut pieces: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+        let count = self.batch();
+        for (index, chunk) in self.bytes.chunks_exact_mut(self.size).enumerate() {
+            pieces[index].iov_base = chunk.as_mut_ptr().cast();
+            pieces[index].iov_len = chunk.len();
+            let header = &mut headers[index].msg_hdr;
+            header.msg_iov = &raw mut pieces[index];
+            header.msg_iovlen = 1;
+            header.msg_name = self.names[index].0.as_mut_ptr().cast();
+            header.msg_namelen = u32::try_from(NAME).expect("28 fits");
+            header.msg_control = self.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = CONTROL as _;
+        }
+        let flags = match queue {
+            Queue::Received => libc::MSG_DONTWAIT,
+            Queue::Errors => libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE,
+        };
+        // SAFETY: each of the `count` headers points to an own name, control area and piece, and each
+        // piece to an own slice of `bytes`; all of them outlive the call and are not used during it.
+        let received = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                u32::try_from(count).expect("at most 32"),
+                flags as _,
+                std::ptr::null_mut(),
+            )
+        };
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for (name, header) in self.names.iter_mut().zip(&headers[..received]) {
+            if header.msg_hdr.msg_namelen == 0 {
+                // The name of an earlier datagram must not be taken for the name of this one.
+                name.0 = [0; NAME];
+            }
+            self.filled.push(Filled {
+                len: usize::try_from(header.msg_len)
+                    .unwrap_or(usize::MAX)
+                    .min(self.size),
+                control_len: usize::try_from(header.msg_hdr.msg_controllen)
+                    .unwrap_or(usize::MAX)
+                    .min(CONTROL),
+                cut: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            });
+        }
+        Ok(received)
+    }
+
+    /// What the last `receive` brought.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        self.filled
+            .iter()
+            .enumerate()
+            .map(|(index, filled)| Datagram {
+                bytes: &self.bytes[index * self.size..][..filled.len],
+                from: stamp::socket_address(&self.names[index].0),
+                ancillary: Ancillary::read(&self.controls[index].0[..filled.control_len]),
+                cut: filled.cut,
+            })
+    }
+}
+
+/// Sends up to [`BATCH`] datagrams without waiting; says how many the kernel took.
+///
+/// `to` is `None` on a connected socket. An error concerns the first datagram alone: nothing was sent.
+pub(super) fn send_batch<'a>(
+    socket: BorrowedFd<'_>,
+    datagrams: impl Iterator<Item = (Option<SocketAddr>, &'a [u8])>,
+) -> io::Result<usize> {
+    // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, no lengths).
+    let mut pieces: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
+    let mut names = [Name([0; NAME]); BATCH];
+    let mut count = 0;
+    for (index, (to, bytes)) in datagrams.take(BATCH).enumerate() {
+        pieces[index].iov_base = bytes.as_ptr().cast_mut().cast();
+        pieces[index].iov_len = bytes.len();
+        let header = &mut headers[index].msg_hdr;
+        header.msg_iov = &raw mut pieces[index];
+        header.msg_iovlen = 1;
+        if let Some(to) = to {
+            let len = stamp::write_socket_address(to, &mut names[index].0);
+            header.msg_name = names[index].0.as_mut_ptr().cast();
+            header.msg_namelen = len;
+        }
+        count = index + 1;
+    }
+    // SAFETY: each of the `count` headers points to an own piece and name in this frame, and each piece
+    // to bytes borrowed for `'a`; the kernel only reads them, so the `cast_mut` is never written through.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            u32::try_from(count).expect("at most 32"),
+            libc::MSG_DONTWAIT as _,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Puts the calling thread under `SCHED_FIFO`; children of it start as ordinary threads.
+pub(super) fn become_realtime(priority: i32) -> io::Result<()> {
+    let parameter = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: the parameter is a plain number that outlives the call; 0 names the calling thread.
+    let done = unsafe {
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameter,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

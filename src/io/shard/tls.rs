@@ -1,0 +1,115 @@
+//! TLS for one connection: whom to believe, which name to demand, and what a refusal means in words.
+//!
+//! rustls is used without its sockets: `tcp` moves the bytes. The certificate is always checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+
+use crate::calls::FlowFault;
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The authorities of the operating system.
+    #[default]
+    System,
+    /// Only the authorities in this PEM file.
+    File(PathBuf),
+}
+
+/// The client side of a new TLS session with `peer`.
+pub(super) fn session(
+    config: &Arc<ClientConfig>,
+    peer: SocketAddr,
+    server_name: Option<&str>,
+) -> Result<ClientConnection, FlowFault> {
+    let name = match server_name {
+        Some(name) => ServerName::try_from(name.to_owned()).map_err(|_| FlowFault::Ours {
+            words: format!("'{name}' is no name that a certificate can carry"),
+        })?,
+        None => ServerName::from(peer.ip()),
+    };
+    ClientConnection::new(Arc::clone(config), name).map_err(|error| fault(&error))
+}
+
+/// Reads the trusted authorities. Done once, when the first TLS flow is opened.
+pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFault> {
+    let mut roots = RootCertStore::empty();
+    match trust {
+        Trust::System => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                return Err(FlowFault::Ours {
+                    words: "this system has no trusted certificates: install ca-certificates, or \
+                            name a PEM file of your authority"
+                        .to_owned(),
+                });
+            }
+        }
+        Trust::File(path) => {
+            let words = |why: &dyn std::fmt::Display| FlowFault::Ours {
+                words: format!("cannot use the certificates of {}: {why}", path.display()),
+            };
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| words(&error))?
+            {
+                let certificate = certificate.map_err(|error| words(&error))?;
+                roots.add(certificate).map_err(|error| words(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(words(&"no certificate in it"));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| fault(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// What went wrong, as an engineer who has to mend it would say.
+pub(super) fn fault(error: &rustls::Error) -> FlowFault {
+    let words = match error {
+        rustls::Error::InvalidCertificate(why) => certificate_words(why),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the far end refused the TLS session: {alert:?}")
+        }
+        rustls::Error::PeerIncompatible(why) => {
+            format!("no TLS version or cipher in common: {why:?}")
+        }
+        rustls::Error::InvalidMessage(_) => {
+            "the far end does not speak TLS on this port".to_owned()
+        }
+        other => other.to_string(),
+    };
+    FlowFault::Tls { words }
+}
+
+fn certificate_words(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of the far end has expired: {why}")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of the far end is not valid yet, or our clock is wrong: {why}")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the certificate of the far end is for another name: {why}")
+        }
+        CertificateError::UnknownIssuer => {
+            "the certificate of the far end is signed by nobody we trust: name the PEM file of its \
+             authority"
+                .to_owned()
+        }
+        other => format!("the certificate of the far end is no good: {other}"),
+    }
+}
