@@ -138,9 +138,7 @@ impl Inbox {
                 len: usize::try_from(header.msg_len)
                     .unwrap_or(usize::MAX)
                     .min(self.size),
-                control_len: usize::try_from(header.msg_hdr.msg_controllen)
-                    .unwrap_or(usize::MAX)
-                    .min(CONTROL),
+                control_len: header.msg_hdr.msg_controllen.min(CONTROL),
                 cut: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             });
         }

@@ -16,7 +16,7 @@ mod tls;
 mod udp;
 
 pub use ports::MediaPorts;
-pub use sockets::Sockets;
+pub use sockets::{Sockets, Waker};
 pub use thread::{Refused, ShardHandle, run_one};
 pub use tls::Trust;
 
@@ -55,6 +55,8 @@ impl Default for Settings {
 /// What a shard tells the daemon.
 #[derive(Debug)]
 pub enum Event {
+    /// The thread runs; without real time its media may leave late beside busy neighbours.
+    Started { realtime: bool },
     /// A job ended; exactly one for each job that was accepted.
     Done { job: JobId, observed: Box<Observed> },
     /// A fault of our own began or was seen again: drops in our buffers, a full queue, a panic.

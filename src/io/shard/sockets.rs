@@ -107,26 +107,11 @@ struct MediaPair {
 
 #[derive(Debug)]
 enum News {
-    FlowOpened {
-        flow: FlowId,
-        local: SocketAddr,
-    },
-    FlowFailed {
-        flow: FlowId,
-        fault: FlowFault,
-    },
-    MediaOpened {
-        media: MediaId,
-        local: SocketAddr,
-    },
-    MediaFailed {
-        media: MediaId,
-        words: String,
-    },
-    MediaSent {
-        media: MediaId,
-        late: Duration,
-    },
+    FlowOpened { flow: FlowId, local: SocketAddr },
+    FlowFailed { flow: FlowId, fault: FlowFault },
+    MediaOpened { media: MediaId, local: SocketAddr },
+    MediaFailed { media: MediaId, words: String },
+    MediaSent { media: MediaId, late: Duration },
 }
 
 impl News {
@@ -190,14 +175,20 @@ impl Sockets {
     /// # Errors
     /// When this machine gives no descriptors.
     pub fn new(settings: &Settings) -> io::Result<Self> {
+        let event = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        Self::with_waker(settings, Waker(Arc::new(event)))
+    }
+
+    /// The same, woken by a waker that others hold already.
+    ///
+    /// # Errors
+    /// When this machine gives no descriptors.
+    pub fn with_waker(settings: &Settings, waker: Waker) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = TimerFd::new(
             ClockId::CLOCK_BOOTTIME,
             TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
         )?;
-        let event = Arc::new(EventFd::from_flags(
-            EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC,
-        )?);
         // Edge-triggered, so that neither ever needs to be read.
         let alarm = || {
             EpollEvent::new(
@@ -206,12 +197,12 @@ impl Sockets {
             )
         };
         epoll.add(&timer, alarm())?;
-        epoll.add(event.as_fd(), alarm())?;
+        epoll.add(waker.0.as_fd(), alarm())?;
         Ok(Self {
             epoll,
             timer,
             armed: None,
-            waker: Waker(event),
+            waker,
             gap: Gap::at(clock::now()),
             ready: vec![EpollEvent::empty(); READY],
             ready_count: 0,
@@ -534,12 +525,7 @@ impl Sockets {
         }
     }
 
-    fn receive_signals(
-        &mut self,
-        now: Now,
-        id: FlowId,
-        sink: &mut impl FnMut(Now, Input<'_>),
-    ) {
+    fn receive_signals(&mut self, now: Now, id: FlowId, sink: &mut impl FnMut(Now, Input<'_>)) {
         let Some(Flow::Udp { flow, .. }) = self.flows.get_mut(&id) else {
             return;
         };

@@ -56,9 +56,7 @@ pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFaul
             let words = |why: &dyn std::fmt::Display| FlowFault::Ours {
                 words: format!("cannot use the certificates of {}: {why}", path.display()),
             };
-            for certificate in
-                CertificateDer::pem_file_iter(path).map_err(|error| words(&error))?
-            {
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| words(&error))? {
                 let certificate = certificate.map_err(|error| words(&error))?;
                 roots.add(certificate).map_err(|error| words(&error))?;
             }
@@ -77,6 +75,10 @@ pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFaul
 }
 
 /// What went wrong, as an engineer who has to mend it would say.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign enum that grows: its own words serve for the rest"
+)]
 pub(super) fn fault(error: &rustls::Error) -> FlowFault {
     let words = match error {
         rustls::Error::InvalidCertificate(why) => certificate_words(why),
@@ -94,6 +96,10 @@ pub(super) fn fault(error: &rustls::Error) -> FlowFault {
     FlowFault::Tls { words }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign enum that grows: its own words serve for the rest"
+)]
 fn certificate_words(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -40,7 +40,8 @@ impl UdpFlow {
         peer: SocketAddr,
         exclusive: bool,
     ) -> Result<Self, FlowFault> {
-        let socket = bind(local_towards(local, peer)?).map_err(|error| bind_fault(local, &error))?;
+        let socket =
+            bind(local_towards(local, peer)?).map_err(|error| bind_fault(local, &error))?;
         enlarge(&socket, SIGNAL_BUFFER);
         measure(&socket);
         hear_errors(&socket, peer);
