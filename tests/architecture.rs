@@ -30,7 +30,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["board", "health", "schedule", "probe", "load"]),
     (
         "config",
-        &["engine", "board", "health", "schedule", "probe", "load"],
+        &[
+            "engine", "board", "health", "schedule", "probe", "load", "sip",
+        ],
     ),
     ("lab", &["sip", "sdp", "rtp", "audio"]),
     ("io", ANYTHING),
