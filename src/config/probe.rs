@@ -1,0 +1,317 @@
+//! One entry of `probes`: a short name (`"ssh"`), or a table with `kind` and its details.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::context::Context;
+use super::error::Span;
+use super::kind::{Base, Lane, base_of, words};
+use super::reader::{At, Section, instead, section_of};
+use super::value::{parse_addresses, print_duration};
+use super::{probe_net, probe_sip};
+use crate::engine::plant::{Probe, Role};
+use crate::id::{ProbeId, TargetId, TrunkId};
+use crate::probe::Check;
+
+/// Between two runs of one probe.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+const EVERY_MAX: Duration = Duration::from_secs(86_400);
+
+/// A shorter silence than this is no sign of anything on a real network.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+
+/// What a probe takes over from its target.
+#[derive(Debug)]
+pub(super) struct Machine<'a> {
+    pub(super) id: &'a TargetId,
+    pub(super) addresses: &'a [IpAddr],
+    pub(super) lane: Lane,
+    pub(super) switched_off: bool,
+}
+
+/// A probe as read, with where it stands.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) probe: Probe,
+    pub(super) span: Span,
+    /// Where `trunk` stands, when the file names one.
+    pub(super) trunk: Option<At<String>>,
+}
+
+/// The part that one kind of probe fills.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) check: Check,
+    /// The least time the probe needs for what it was asked to do.
+    pub(super) takes: Duration,
+    /// A name that tells it from others of its kind (`tcp-3306`).
+    pub(super) name: Option<String>,
+}
+
+/// An entry on its way: what all kinds share, and the section they read their own keys from.
+#[derive(Debug)]
+pub(super) struct Entry<'s, 't> {
+    pub(super) section: &'s Section<'t>,
+    pub(super) context: &'s Context<'t>,
+    pub(super) id: ProbeId,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) timeout: Option<At<Duration>>,
+    pub(super) switched_off: bool,
+}
+
+impl Entry<'_, '_> {
+    pub(super) fn wrong(&self, span: &Span, words: impl Into<String>) {
+        self.section.findings().wrong(span, words);
+    }
+
+    /// The one address that a probe of one machine needs.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.addresses.as_slice() {
+            [one] => Some(*one),
+            [] => {
+                self.section.findings().missing(
+                    &self.section.span,
+                    format!(
+                        "{} has nowhere to go; add address = \"192.0.2.…\" to the target",
+                        self.section.title
+                    ),
+                );
+                None
+            }
+            [..] => {
+                self.wrong(
+                    &self.section.span,
+                    format!(
+                        "{} goes to one address, and the target has {}; add address = \"…\" to the probe",
+                        self.section.title,
+                        self.addresses.len()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// Puts the address where the text says `{address}`.
+    pub(super) fn fill(&self, text: &At<String>) -> Option<String> {
+        const PLACE: &str = "{address}";
+        if !text.value.contains(PLACE) {
+            return Some(text.value.clone());
+        }
+        Some(text.value.replace(PLACE, &host_of(self.address()?)))
+    }
+
+    pub(super) fn timeout_or(&self, usual: Duration) -> Duration {
+        self.timeout.as_ref().map_or(usual, |at| at.value)
+    }
+}
+
+/// An address as it stands in a URI.
+pub(super) fn host_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+pub(super) fn read_probe<'t>(
+    entry: &'t Spanned<DeValue<'t>>,
+    machine: &Machine<'_>,
+    context: &Context<'t>,
+) -> Option<Read> {
+    let findings = context.findings;
+    if let DeValue::String(word) = entry.get_ref() {
+        let word = At {
+            value: word.to_string(),
+            span: entry.span(),
+        };
+        let empty = DeTable::new();
+        let section = Section::new(title(&word.value), entry.span(), &empty, findings);
+        return read_section(&section, &word, machine, context);
+    }
+    let section = section_of(entry, "a probe".to_owned(), entry.span(), findings)?;
+    let word = section.required("kind", "\"icmp\"", section.text("kind"))?;
+    let section = section.titled(title(&word.value));
+    read_section(&section, &word, machine, context)
+}
+
+fn title(word: &str) -> String {
+    format!("probe {word:?}")
+}
+
+fn read_section(
+    section: &Section<'_>,
+    word: &At<String>,
+    machine: &Machine<'_>,
+    context: &Context<'_>,
+) -> Option<Read> {
+    let Some(base) = base_of(&word.value) else {
+        section.findings().wrong(
+            &word.span,
+            format!(
+                "unknown kind {:?}; {}",
+                word.value,
+                instead(&word.value, &words())
+            ),
+        );
+        return None;
+    };
+    let name = section.read("name", probe_name);
+    let every = section.duration("every", EVERY_MIN..=EVERY_MAX);
+    let role = section.choice("role", &[("oracle", Role::Oracle), ("hint", Role::Hint)]);
+    let own = read_addresses(section);
+    let entry = Entry {
+        section,
+        context,
+        id: probe_id(
+            machine.id,
+            name.as_ref().map_or(&word.value, |name| &name.value),
+        ),
+        addresses: own.unwrap_or_else(|| machine.addresses.to_vec()),
+        timeout: section.duration("timeout", TIMEOUT_MIN..=TIMEOUT_MAX),
+        switched_off: machine.switched_off,
+    };
+    let trunk = match base {
+        Base::Call => section.text("trunk"),
+        Base::Register | Base::Options | Base::Icmp | Base::Tcp { .. } => None,
+        Base::Http { .. } | Base::Dns | Base::Plugin => None,
+    };
+    let kind = read_kind(&entry, base);
+    section.finish();
+    let kind = kind?;
+    let every_value = every
+        .as_ref()
+        .map_or_else(|| base.every(machine.lane), |at| at.value);
+    let timeout = fit(&entry, base, &kind, every_value);
+    let id = match (&name, &kind.name) {
+        (None, Some(told_apart)) => probe_id(machine.id, told_apart),
+        (Some(_), _) | (None, None) => entry.id,
+    };
+    let holds = match base {
+        // A PBX entry, like a trunk, carries one synthetic call at a time.
+        Base::Call => Some(trunk.as_ref().map_or_else(
+            || TrunkId::from(machine.id.as_str()),
+            |trunk| TrunkId::from(trunk.value.as_str()),
+        )),
+        Base::Register | Base::Options | Base::Icmp | Base::Tcp { .. } => None,
+        Base::Http { .. } | Base::Dns | Base::Plugin => None,
+    };
+    Some(Read {
+        probe: Probe {
+            id,
+            check: Arc::new(kind.check),
+            every: every_value,
+            timeout,
+            trunk: holds,
+            role: role.unwrap_or_else(|| base.role()),
+        },
+        span: section.span.clone(),
+        trunk,
+    })
+}
+
+fn read_kind(entry: &Entry<'_, '_>, base: Base) -> Option<Kind> {
+    match base {
+        Base::Call => probe_sip::read_call(entry),
+        Base::Register => probe_sip::read_register(entry, base.timeout()),
+        Base::Options => probe_sip::read_options(entry, base.timeout()),
+        Base::Icmp => probe_net::read_icmp(entry),
+        Base::Tcp { port, banner } => probe_net::read_tcp(entry, port, banner),
+        Base::Http { url } => probe_net::read_http(entry, url),
+        Base::Dns => probe_net::read_dns(entry),
+        Base::Plugin => probe_net::read_plugin(entry),
+    }
+}
+
+/// The timeout: long enough for what is asked, shorter than the cadence, so that no run meets the next.
+fn fit(entry: &Entry<'_, '_>, base: Base, kind: &Kind, every: Duration) -> Duration {
+    let usual = base.timeout().max(kind.takes).min(every.max(TIMEOUT_MIN));
+    let Some(asked) = &entry.timeout else {
+        if kind.takes > every {
+            entry.wrong(
+                &entry.section.span,
+                format!(
+                    "{} takes {} and comes every {}; make it rarer or shorter",
+                    entry.section.title,
+                    print_duration(kind.takes),
+                    print_duration(every)
+                ),
+            );
+        }
+        return usual;
+    };
+    if asked.value > every {
+        entry.wrong(
+            &asked.span,
+            format!(
+                "\"timeout\" is {} and the probe comes every {}; write {} or less",
+                print_duration(asked.value),
+                print_duration(every),
+                print_duration(every)
+            ),
+        );
+    } else if asked.value < kind.takes {
+        entry.wrong(
+            &asked.span,
+            format!(
+                "\"timeout\" is {} and what is asked takes {}; write {} or more",
+                print_duration(asked.value),
+                print_duration(kind.takes),
+                print_duration(kind.takes)
+            ),
+        );
+    }
+    asked.value
+}
+
+fn probe_id(target: &TargetId, name: &str) -> ProbeId {
+    ProbeId::from(format!("{target}/{name}").as_str())
+}
+
+/// The word after the slash of a probe's id.
+fn probe_name(text: &str) -> Result<String, String> {
+    if is_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} may hold small letters, digits and -; write for example \"sda\""
+        ))
+    }
+}
+
+/// Small letters, digits and hyphens: safe in a URL, a label of a metric and a file name.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=48).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// The key `address` of a target or a probe: one address, or a list of addresses and ranges.
+pub(super) fn read_addresses(section: &Section<'_>) -> Option<Vec<IpAddr>> {
+    let mut all: Vec<IpAddr> = Vec::new();
+    for text in section.texts("address")? {
+        match parse_addresses(&text.value) {
+            Ok(addresses) => {
+                for address in addresses {
+                    if all.contains(&address) {
+                        section.findings().wrong(
+                            &text.span,
+                            format!("{address} stands here twice; write it once"),
+                        );
+                        break;
+                    }
+                    all.push(address);
+                }
+            }
+            Err(words) => section.findings().wrong(&text.span, words),
+        }
+    }
+    Some(all)
+}

@@ -1,0 +1,164 @@
+//! The tables `[plant]`, `[service]`, `[vantage]` and `[sip]`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use super::context::{Context, Reference};
+use super::reader::{At, Section};
+use super::settings::{Settings, Vantage};
+use crate::id::Seed;
+use crate::sip::Transport;
+
+/// `[plant]`.
+#[derive(Debug)]
+pub(super) struct PlantHead {
+    pub(super) name: String,
+    pub(super) seed: Seed,
+}
+
+pub(super) fn read_plant(section: &Section<'_>) -> PlantHead {
+    let name = section.required("name", "\"…\"", section.text("name"));
+    let seed = section.number("seed", 0..=i64::MAX);
+    section.finish();
+    PlantHead {
+        name: name.map_or_else(String::new, |name| name.value),
+        seed: Seed(seed.map_or(119, |seed| seed.value.unsigned_abs())),
+    }
+}
+
+/// `[service]`; `vantage` is read from its own table.
+pub(super) fn read_service(
+    section: &Section<'_>,
+    vantage: Vantage,
+    context: &Context<'_>,
+) -> Settings {
+    let usual = Settings::default();
+    let listen = section.parsed::<SocketAddr>("listen", "\"127.0.0.1:8119\"");
+    let data = section.read("data", absolute_path);
+    let log = section.text("log");
+    let resolvers = section
+        .texts("resolvers")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|text| read_resolver(section, text))
+        .collect();
+    let tls_ca = section.read("tls_ca", absolute_path);
+    if let Some(path) = &tls_ca {
+        context.refer(&path.span, Reference::Readable(path.value.clone()), None);
+    }
+    let probes_at_once = section.number("probes_at_once", 1..=1024u32);
+    section.finish();
+    Settings {
+        listen: listen.map_or(usual.listen, |at| at.value),
+        data: data.map_or(usual.data, |at| at.value),
+        log: log.map_or(usual.log, |at| at.value),
+        vantage,
+        resolvers,
+        tls_ca: tls_ca.map(|at| at.value),
+        probes_at_once: probes_at_once
+            .and_then(|at| usize::try_from(at.value).ok())
+            .unwrap_or(usual.probes_at_once),
+    }
+}
+
+/// `192.0.2.53` or `192.0.2.53:5353`.
+fn read_resolver(section: &Section<'_>, text: &At<String>) -> Option<SocketAddr> {
+    let found = text.value.parse::<SocketAddr>().or_else(|_| {
+        text.value
+            .parse::<IpAddr>()
+            .map(|ip| SocketAddr::new(ip, 53))
+    });
+    if found.is_err() {
+        section.findings().wrong(
+            &text.span,
+            format!(
+                "{:?} is no name server; write its address, such as \"192.0.2.53\"",
+                text.value
+            ),
+        );
+    }
+    found.ok()
+}
+
+/// `[vantage]`.
+pub(super) fn read_vantage(section: &Section<'_>) -> Vantage {
+    let usual = Vantage::default();
+    let name = section.text("name");
+    let local = section.parsed::<IpAddr>("local", "\"192.0.2.5\" or \"0.0.0.0\"");
+    let media_ports = section.read("media_ports", parse_ports);
+    section.finish();
+    Vantage {
+        name: name.map_or(usual.name, |at| at.value),
+        local: local.map_or(usual.local, |at| at.value),
+        media_ports: media_ports.map_or(usual.media_ports, |at| at.value),
+    }
+}
+
+/// An even first port, and room for one pair at least (RFC 3550 §11: RTP on the even port).
+fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let refuse = || format!("{text:?} is no range of ports; write for example \"20000-20999\"");
+    let (first, last) = text.split_once('-').ok_or_else(refuse)?;
+    let first: u16 = first.trim().parse().map_err(|_| refuse())?;
+    let last: u16 = last.trim().parse().map_err(|_| refuse())?;
+    if first < 1024 || !first.is_multiple_of(2) || last <= first {
+        return Err(format!(
+            "{text:?} must begin with an even port of 1024 or more and end with a higher one, such as \
+             \"20000-20999\""
+        ));
+    }
+    Ok(first..=last)
+}
+
+fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() && !text.contains('\0') {
+        Ok(path)
+    } else {
+        Err(format!("{text:?} is not an absolute path; begin it with /"))
+    }
+}
+
+/// `[sip]`: what all calls of this plant share.
+#[derive(Debug)]
+pub(super) struct Sip {
+    /// User part of From where no account says otherwise.
+    pub(super) caller: String,
+    pub(super) transport: Transport,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            caller: "vigie".to_owned(),
+            transport: Transport::Udp,
+        }
+    }
+}
+
+pub(super) const TRANSPORTS: [(&str, Transport); 3] = [
+    ("udp", Transport::Udp),
+    ("tcp", Transport::Tcp),
+    ("tls", Transport::Tls),
+];
+
+pub(super) fn read_sip(section: &Section<'_>) -> Sip {
+    let usual = Sip::default();
+    let caller = section.read("caller", user_part);
+    let transport = section.choice("transport", &TRANSPORTS);
+    section.finish();
+    Sip {
+        caller: caller.map_or(usual.caller, |at| at.value),
+        transport: transport.unwrap_or(usual.transport),
+    }
+}
+
+/// What may stand before the @ of a SIP URI without escapes (RFC 3261 §25.1).
+pub(super) fn user_part(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/#".contains(c);
+    if !text.is_empty() && text.len() <= 64 && text.chars().all(fine) {
+        Ok(text.to_owned())
+    } else {
+        Err("only digits, letters and - _ . + * # may stand here".to_owned())
+    }
+}
