@@ -17,7 +17,7 @@ mod udp;
 
 pub use ports::MediaPorts;
 pub use sockets::{Sockets, Waker};
-pub use thread::{Refused, ShardHandle, run_one};
+pub use thread::{Machine, Refused, ShardHandle, run_one, turn};
 pub use tls::Trust;
 
 use crate::calls::JobId;

@@ -17,7 +17,7 @@ use super::sockets::{Sockets, Waker};
 use super::{Event, Settings, kernel};
 use crate::calls::observe::{Observed, Outcome, RtpSeen};
 use crate::calls::script::Task;
-use crate::calls::{Input, JobId};
+use crate::calls::{Input, JobId, Output};
 use crate::io::clock;
 use crate::probe::{Blame, Failure};
 use crate::time::{Instant, Now};
@@ -171,26 +171,37 @@ pub fn run_one(task: Task, settings: &Settings) -> Observed {
     }
 }
 
-/// One circle: let `Calls` act on what is known, send, wait, deliver.
-fn turn(
+/// What a thread of sockets can run: the calls we place, or the plant that the embedded lab simulates.
+pub trait Machine {
+    fn handle(&mut self, now: Now, input: Input<'_>);
+    fn poll_output(&mut self) -> Option<Output>;
+    fn deadline(&self) -> Option<Instant>;
+}
+
+/// One circle: lets the machine act on what is known, sends, waits, delivers.
+///
+/// Waits until `deadline` at the latest, or for the waker of the sockets; `done` takes the results.
+///
+/// # Errors
+/// When the thread cannot wait on its sockets.
+pub fn turn(
     sockets: &mut Sockets,
-    calls: &mut Calls,
+    machine: &mut impl Machine,
     deadline: Option<Instant>,
     mut done: impl FnMut(JobId, Box<Observed>),
 ) -> io::Result<()> {
     let now = sockets.now();
-    if calls.deadline().is_some_and(|(at, _)| at <= now.instant) {
-        calls.handle(now, Input::Wake);
+    if machine.deadline().is_some_and(|at| at <= now.instant) {
+        machine.handle(now, Input::Wake);
     }
-    while let Some(output) = calls.poll_output() {
+    while let Some(output) = machine.poll_output() {
         if let Some((job, observed)) = sockets.perform(now, output) {
             done(job, observed);
         }
     }
     sockets.flush();
-    let due = calls.deadline().map(|(at, _)| at);
-    sockets.wait(due.into_iter().chain(deadline).min())?;
-    sockets.deliver(&mut |now, input| calls.handle(now, input));
+    sockets.wait(machine.deadline().into_iter().chain(deadline).min())?;
+    sockets.deliver(&mut |now, input| machine.handle(now, input));
     Ok(())
 }
 
@@ -454,7 +465,7 @@ fn fresh_seed() -> io::Result<u64> {
 /// Stands in until `calls::Calls` exists: every task ends as a fault of our own.
 #[derive(Debug)]
 struct Calls {
-    outputs: VecDeque<crate::calls::Output>,
+    outputs: VecDeque<Output>,
 }
 
 impl Calls {
@@ -463,21 +474,21 @@ impl Calls {
             outputs: VecDeque::new(),
         }
     }
+}
 
+impl Machine for Calls {
     fn handle(&mut self, now: Now, input: Input<'_>) {
         if let Input::Start { job, .. } = input {
             let observed = Box::new(ours(now, "no calls can be placed yet".to_owned()));
-            self.outputs
-                .push_back(crate::calls::Output::Done { job, observed });
+            self.outputs.push_back(Output::Done { job, observed });
         }
     }
 
-    fn poll_output(&mut self) -> Option<crate::calls::Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    #[expect(clippy::unused_self, reason = "stands in for the real one")]
-    fn deadline(&self) -> Option<(Instant, ())> {
+    fn deadline(&self) -> Option<Instant> {
         None
     }
 }
