@@ -115,6 +115,27 @@ pub enum Outcome {
     },
 }
 
+/// Where a redirect from `url` leads (RFC 3986 §5.2, as far as web servers use it).
+#[must_use]
+pub fn follow(url: &str, location: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let path_at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path_at);
+    if location.contains("://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let folder = path
+            .rfind('/')
+            .map_or("", |at| path.get(..at).unwrap_or_default());
+        format!("{scheme}://{authority}{folder}/{location}")
+    }
+}
+
 /// Judges what came back.
 #[must_use]
 pub fn judge(settings: &Settings, seen: &Seen, now: Utc) -> Verdict {
@@ -339,6 +360,31 @@ mod tests {
             let verdict = verdict(&settings, outcome.clone(), None);
             let found = verdict.failure.as_ref().map_or("", |f| f.code.as_ref());
             assert_eq!((verdict.word, found), (word, code), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn redirects_lead_where_browsers_go() {
+        for (url, location, expected) in [
+            (
+                "http://a.example/x/y",
+                "https://b.example/",
+                "https://b.example/",
+            ),
+            (
+                "https://a.example/x/y",
+                "//b.example/z",
+                "https://b.example/z",
+            ),
+            (
+                "https://a.example:8443/x/y",
+                "/z",
+                "https://a.example:8443/z",
+            ),
+            ("https://a.example/x/y?q=/1", "z", "https://a.example/x/z"),
+            ("https://a.example", "z", "https://a.example/z"),
+        ] {
+            assert_eq!(follow(url, location), expected, "{url} {location}");
         }
     }
 

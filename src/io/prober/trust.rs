@@ -1,0 +1,193 @@
+//! TLS for `probe::http`: takes every certificate, writes down what a browser would say about it, and
+//! leaves the judging to the probe. So an expired or wrong certificate still tells its date.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::io::clock;
+use crate::probe::http::{Certificate, Trust};
+use crate::time::{Instant, Utc};
+
+/// The system's authorities are read again after this: a service runs for months, and an authority that
+/// was added meanwhile must not look like a broken site.
+const REFRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// The authorities, read when first needed.
+#[derive(Debug)]
+pub(super) struct Store {
+    provider: Arc<CryptoProvider>,
+    /// Trusted in addition to the system's.
+    authorities: Option<PathBuf>,
+    system: Mutex<Option<(Instant, Arc<WebPkiServerVerifier>)>>,
+}
+
+impl Store {
+    pub(super) fn new(authorities: Option<PathBuf>) -> Self {
+        Self {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            authorities,
+            system: Mutex::new(None),
+        }
+    }
+
+    /// A client configuration for one connection, and where its certificate will be written down.
+    pub(super) fn client(&self, trust: &Trust) -> Result<(ClientConfig, Arc<Recorder>), String> {
+        let verifier = match trust {
+            Trust::System => Some(self.system()?),
+            Trust::File(path) => {
+                let mut roots = RootCertStore::empty();
+                add_file(&mut roots, path)?;
+                Some(self.verifier(roots)?)
+            }
+            Trust::Any => None,
+        };
+        let recorder = Arc::new(Recorder {
+            provider: Arc::clone(&self.provider),
+            verifier,
+            certificate: Mutex::new(None),
+        });
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        Ok((config, recorder))
+    }
+
+    fn system(&self) -> Result<Arc<WebPkiServerVerifier>, String> {
+        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::instant();
+        if let Some((read, verifier)) = &*system
+            && now.since(*read) < REFRESH
+        {
+            return Ok(Arc::clone(verifier));
+        }
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if let Some(path) = &self.authorities {
+            add_file(&mut roots, path)?;
+        }
+        if roots.is_empty() {
+            return Err(
+                "this system trusts no certificate authority: install ca-certificates, or name \
+                        a PEM file of your authority"
+                    .to_owned(),
+            );
+        }
+        let verifier = self.verifier(roots)?;
+        *system = Some((now, Arc::clone(&verifier)));
+        Ok(verifier)
+    }
+
+    fn verifier(&self, roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let explain = |why: &dyn std::fmt::Display| {
+        format!("cannot use the authorities of {}: {why}", path.display())
+    };
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| explain(&error))? {
+        let certificate = certificate.map_err(|error| explain(&error))?;
+        roots.add(certificate).map_err(|error| explain(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(explain(&"no certificate in it"));
+    }
+    Ok(())
+}
+
+/// Accepts whatever comes and writes down what a browser would say.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    provider: Arc<CryptoProvider>,
+    /// `None`: anybody is trusted.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    certificate: Mutex<Option<Certificate>>,
+}
+
+impl Recorder {
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        self.certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(end_entity).map_err(|_| {
+            rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)
+        })?;
+        let not_after_s = parsed.validity().not_after.timestamp();
+        let objection = self.verifier.as_ref().and_then(|verifier| {
+            verifier
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .err()
+                .map(|error| error.to_string())
+        });
+        let certificate = Certificate {
+            not_after: Utc(not_after_s.saturating_mul(1_000_000_000)),
+            objection,
+        };
+        *self
+            .certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(certificate);
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.verifier.is_none() {
+            // Appliances have certificates that webpki cannot even read; nothing secret goes to them.
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.verifier.is_none() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
