@@ -1,9 +1,17 @@
 //! `vigie reload`: ask the running service to read its configuration again (SIGHUP).
+//!
+//! The file is checked here first, so that its mistakes are read by the one who made them; the service
+//! checks again and keeps what it has when the file is bad.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{OWN_FAULT, complain, say};
+use crate::io::config_file;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -18,5 +26,39 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    bail!("not built yet: would reload {}", arguments.config.display())
+    let loaded = match config_file::load(&arguments.config) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                complain(&mistake.to_string());
+            }
+            complain("not reloaded: the service goes on with what it has");
+            return Ok(ExitCode::from(OWN_FAULT));
+        }
+    };
+    let pid = running(&loaded.settings.data.join(PID_FILE))?;
+    kill(pid, Signal::SIGHUP)
+        .with_context(|| format!("cannot signal the service (process {pid})"))?;
+    say(&format!(
+        "asked the service (process {pid}) to watch {} targets",
+        loaded.plant.targets.len()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where `vigie run` writes its process number, in its data folder.
+pub(super) const PID_FILE: &str = "vigie.pid";
+
+fn running(file: &Path) -> anyhow::Result<Pid> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("no service runs here: cannot read {}", file.display()))?;
+    let number: i32 = text
+        .trim()
+        .parse()
+        .with_context(|| format!("{} holds no process number", file.display()))?;
+    // 0 and below would signal whole groups of processes.
+    if number <= 1 {
+        bail!("{} holds no process number", file.display());
+    }
+    Ok(Pid::from_raw(number))
 }

@@ -29,7 +29,7 @@ impl Loaded {
             .collect();
         writeln!(
             out,
-            "{}: {} targets, {} probes, {} lines",
+            "{}: {} targets, {} probes, {} line(s)",
             self.plant.name,
             self.plant.targets.len(),
             probes.len(),

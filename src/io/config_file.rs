@@ -1,9 +1,10 @@
 //! Fetches the configuration file and the secrets it refers to. What is right or wrong in it is decided
 //! by `config`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, ConfigError, Loaded, Reference, Referred};
 use crate::secret::{Secret, SecretRef};
 
 /// Larger is no configuration: somebody named the wrong file.
@@ -68,6 +69,78 @@ pub fn resolve(reference: &SecretRef) -> Result<Secret, String> {
         return Err(format!("{reference}: is empty"));
     }
     Ok(Secret::new(secret.to_owned()))
+}
+
+/// Something outside the file that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub error: ConfigError,
+    /// Something will stay blind; otherwise it is only unwise.
+    pub blind: bool,
+}
+
+/// Looks whether all that the file refers to is there. What is missing makes its probes blind, and is no
+/// reason to stop watching the rest.
+#[must_use]
+pub fn follow(path: &Path, loaded: &Loaded) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for referred in &loaded.references {
+        let (words, blind) = match look(&referred.reference) {
+            Ok(None) => continue,
+            Ok(Some(unwise)) => (unwise, false),
+            Err(missing) => (concerning(referred, &missing), true),
+        };
+        findings.push(Finding {
+            error: ConfigError {
+                file: path.display().to_string(),
+                at: Some(referred.at),
+                words,
+            },
+            blind,
+        });
+    }
+    findings
+}
+
+fn concerning(referred: &Referred, missing: &str) -> String {
+    match &referred.probe {
+        Some(probe) => format!("{missing} ({probe} will be blind)"),
+        None => missing.to_owned(),
+    }
+}
+
+/// `Ok` with what is unwise about it, `Err` with why it is of no use.
+fn look(reference: &Reference) -> Result<Option<String>, String> {
+    match reference {
+        Reference::Secret(secret) => {
+            resolve(secret)?;
+            Ok(open_to_all(secret))
+        }
+        Reference::Readable(path) => match std::fs::File::open(path) {
+            Ok(_) => Ok(None),
+            Err(error) => Err(format!("{}: {}", path.display(), explain(&error))),
+        },
+        Reference::Program(path) => {
+            let found = std::fs::metadata(path)
+                .map_err(|error| format!("{}: {}", path.display(), explain(&error)))?;
+            if found.is_file() && found.permissions().mode() & 0o111 != 0 {
+                Ok(None)
+            } else {
+                Err(format!("{}: is no program (chmod +x?)", path.display()))
+            }
+        }
+    }
+}
+
+/// A secret that others on this machine may read.
+fn open_to_all(secret: &SecretRef) -> Option<String> {
+    let SecretRef::File(path) = secret else {
+        return None;
+    };
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        format!("{secret}: everybody on this machine may read it (mode {mode:o}); chmod 0400")
+    })
 }
 
 /// The usual reasons in words that say what to do.
