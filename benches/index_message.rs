@@ -1,1 +1,113 @@
-fn main() {}
+//! What one message costs: the index of an INVITE (16 header fields and SDP, about 1 KB) and of a 200,
+//! the fields a shard asks of it, and writing the same INVITE from a template.
+//!
+//! The floor is 0.5 µs for indexing the INVITE. `just bench` runs it.
+#![expect(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use vigie::sip::wire::{index, message, template::Template};
+
+const SDP: &str = "v=0\r\no=vigie 3989412 3989412 IN IP4 192.0.2.30\r\ns=-\r\n\
+c=IN IP4 192.0.2.30\r\nt=0 0\r\nm=audio 20340 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\n\
+a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n\
+a=sendrecv\r\n";
+
+const INVITE_HEAD: &str = "INVITE sip:0199001199@192.0.2.10:5060;transport=udp SIP/2.0\r\n\
+Via: SIP/2.0/UDP 192.0.2.30:5062;branch=z9hG4bK0000a4c20017f93e5d01;rport\r\n\
+Max-Forwards: 70\r\n\
+Route: <sip:192.0.2.10;lr>\r\n\
+From: \"Vigie\" <sip:0199001100@192.0.2.30>;tag=0000a4c20017f93e\r\n\
+To: <sip:0199001199@192.0.2.10>\r\n\
+Call-ID: 0000a4c20017f93e5d@192.0.2.30\r\n\
+CSeq: 1 INVITE\r\n\
+Contact: <sip:vigie@192.0.2.30:5062;transport=udp>\r\n\
+Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY\r\n\
+Supported: 100rel, timer, replaces\r\n\
+Session-Expires: 1800;refresher=uac\r\n\
+Min-SE: 90\r\n\
+User-Agent: vigie/0.1\r\n\
+P-Asserted-Identity: <sip:0199001100@192.0.2.30>\r\n\
+Content-Type: application/sdp\r\n";
+
+const OK_HEAD: &str = "SIP/2.0 200 OK\r\n\
+Via: SIP/2.0/UDP 192.0.2.30:5062;branch=z9hG4bK0000a4c20017f93e5d01;rport=5062;received=192.0.2.30\r\n\
+Record-Route: <sip:192.0.2.10;lr>\r\n\
+From: \"Vigie\" <sip:0199001100@192.0.2.30>;tag=0000a4c20017f93e\r\n\
+To: <sip:0199001199@192.0.2.10>;tag=as5b21c07d\r\n\
+Call-ID: 0000a4c20017f93e5d@192.0.2.30\r\n\
+CSeq: 1 INVITE\r\n\
+Contact: <sip:0199001199@192.0.2.10:5060>\r\n\
+Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, SUBSCRIBE, NOTIFY, INFO, PUBLISH, MESSAGE\r\n\
+Supported: replaces, timer\r\n\
+Server: XiVO PBX\r\n\
+Content-Type: application/sdp\r\n";
+
+fn whole(head: &str) -> Vec<u8> {
+    format!("{head}Content-Length: {}\r\n\r\n{SDP}", SDP.len()).into_bytes()
+}
+
+fn reading(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("index_message");
+    for (name, bytes) in [("invite", whole(INVITE_HEAD)), ("ok", whole(OK_HEAD))] {
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| index(black_box(&bytes)).map(|message| message.body().len()));
+        });
+        group.bench_function(
+            format!("{name}_with_the_fields_of_a_transaction"),
+            |bencher| {
+                bencher.iter(|| {
+                    let message = index(black_box(&bytes)).expect("the sample is well-formed");
+                    black_box((
+                        message.top_branch(),
+                        message.cseq(),
+                        message.call_id(),
+                        message.from_tag(),
+                        message.to_tag(),
+                    ));
+                });
+            },
+        );
+        group.bench_function(format!("{name}_through_rsip"), |bencher| {
+            bencher.iter(|| {
+                let message = index(black_box(&bytes)).expect("the sample is well-formed");
+                message::read(&message)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn writing(criterion: &mut Criterion) {
+    let text = INVITE_HEAD
+        .replace("0000a4c20017f93e5d01", "{branch}")
+        .replace("tag=0000a4c20017f93e", "tag={tag}")
+        .replace("0000a4c20017f93e5d@", "{call}@")
+        .replace("CSeq: 1 ", "CSeq: {cseq} ");
+    let template = Template::new(&text, &["branch", "tag", "call", "cseq"])
+        .expect("the sample head is a template");
+    let mut out = Vec::with_capacity(2048);
+    criterion.bench_function("write_invite_from_template", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            let values = [
+                "0000a4c20017f93e5d01".into(),
+                "0000a4c20017f93e".into(),
+                "0000a4c20017f93e5d".into(),
+                1_u32.into(),
+            ];
+            template
+                .render(black_box(&values), SDP.as_bytes(), &mut out)
+                .expect("the values are clean");
+            out.len()
+        });
+    });
+}
+
+criterion_group!(benches, reading, writing);
+criterion_main!(benches);

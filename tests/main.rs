@@ -2,3 +2,5 @@
 
 mod architecture;
 mod pages;
+mod sip_device_habits;
+mod sip_torture;

@@ -193,3 +193,103 @@ fn head_length(bytes: &[u8], from: usize) -> Option<usize> {
             _ => None,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OPTIONS: &str = "OPTIONS sip:a@b SIP/2.0\r\nl: 4\r\n\r\nbody";
+    const BARE_LF: &str = "OPTIONS sip:a@b SIP/2.0\nContent-Length: 0\n\n";
+
+    /// What comes out when `stream` arrives in pieces of `piece` bytes, in words.
+    fn frames(stream: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
+        let mut framer = Framer::new();
+        let mut out = Vec::new();
+        for received in stream.chunks(piece) {
+            framer.push(received);
+            loop {
+                match framer.pull() {
+                    Ok(None) => break,
+                    Ok(Some(Frame::Ping)) => out.push("ping".to_owned()),
+                    Ok(Some(Frame::Pong)) => out.push("pong".to_owned()),
+                    Ok(Some(Frame::Message(bytes))) => {
+                        out.push(String::from_utf8_lossy(bytes).into_owned());
+                    }
+                    Err(error) => return (out, Some(error)),
+                }
+            }
+        }
+        (out, None)
+    }
+
+    #[test]
+    fn messages_and_keep_alives_come_out_in_order() {
+        let stream = format!("\r\n\r\n{OPTIONS}\r\n{BARE_LF}{OPTIONS}\r\n\r\nOPT");
+        let (out, error) = frames(stream.as_bytes(), stream.len());
+        assert_eq!(error, None);
+        assert_eq!(out, ["ping", OPTIONS, "pong", BARE_LF, OPTIONS, "ping"]);
+    }
+
+    #[test]
+    fn a_ping_cut_in_two_is_still_answered() {
+        let (out, _) = frames(b"\r\n\r\n", 2);
+        assert_eq!(out, ["pong", "ping"]);
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_an_error_from_then_on() {
+        let endless = [
+            &b"OPTIONS sip:a@b SIP/2.0\r\nX: "[..],
+            &[b'x'; HEAD_BYTES_MAX],
+        ]
+        .concat();
+        let cases: [(&str, &[u8], FrameError); 5] = [
+            (
+                "garbage",
+                b"\x16\x03\x01\x02 hello\r\n\r\n",
+                FrameError::Wire(WireError::StartLine),
+            ),
+            (
+                "no length",
+                b"OPTIONS sip:a@b SIP/2.0\r\n\r\n",
+                FrameError::NoContentLength,
+            ),
+            (
+                "a length that is none",
+                b"OPTIONS sip:a@b SIP/2.0\r\nl: -1\r\n\r\n",
+                FrameError::Wire(WireError::ContentLength),
+            ),
+            (
+                "a length beyond all bounds",
+                b"OPTIONS sip:a@b SIP/2.0\r\nl: 70000\r\n\r\n",
+                FrameError::MessageTooLong { bytes: 70_037 },
+            ),
+            ("an endless head", &endless, FrameError::HeadTooLong),
+        ];
+        for (name, stream, expected) in cases {
+            let mut framer = Framer::new();
+            framer.push(stream);
+            assert_eq!(framer.pull(), Err(expected), "{name}");
+            framer.push(OPTIONS.as_bytes());
+            assert_eq!(framer.pull(), Err(expected), "{name}, once more");
+            assert_eq!(framer.pending_bytes(), 0, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_do_not_depend_on_how_the_stream_is_cut(piece in 1_usize..60) {
+            let stream = format!("{OPTIONS}{BARE_LF}{OPTIONS}");
+            let (out, error) = frames(stream.as_bytes(), piece);
+            prop_assert_eq!(error, None);
+            prop_assert_eq!(out, [OPTIONS, BARE_LF, OPTIONS]);
+        }
+
+        #[test]
+        fn no_stream_makes_it_panic(stream in any::<Vec<u8>>(), piece in 1_usize..9) {
+            frames(&stream, piece);
+        }
+    }
+}

@@ -629,3 +629,150 @@ impl fmt::Debug for Index<'_> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_reason() {
+        let many = format!(
+            "A sip:a SIP/2.0\r\n{}\r\n",
+            "X: 1\r\n".repeat(HEADERS_MAX + 1)
+        );
+        let cases: [(&str, &[u8], WireError); 17] = [
+            ("nothing", b"", WireError::KeepAlive),
+            ("line ends", b"\r\n\r\n\r\n", WireError::KeepAlive),
+            ("a word", b"hello\r\n\r\n", WireError::StartLine),
+            (
+                "no line end",
+                b"OPTIONS sip:a SIP/2.0",
+                WireError::HeadUnended,
+            ),
+            (
+                "no empty line",
+                b"OPTIONS sip:a SIP/2.0\r\nTo: b\r\n",
+                WireError::HeadUnended,
+            ),
+            ("HTTP", b"GET / HTTP/1.1\r\n\r\n", WireError::StartLine),
+            (
+                "a method with a colon",
+                b"OPT:IONS sip:a SIP/2.0\r\n\r\n",
+                WireError::StartLine,
+            ),
+            ("no URI", b"OPTIONS  SIP/2.0\r\n\r\n", WireError::RequestUri),
+            (
+                "a URI without scheme",
+                b"OPTIONS a@b SIP/2.0\r\n\r\n",
+                WireError::RequestUri,
+            ),
+            (
+                "version 3",
+                b"OPTIONS sip:a SIP/3.0\r\n\r\n",
+                WireError::Version,
+            ),
+            (
+                "version 3 answered",
+                b"SIP/3.0 200 OK\r\n\r\n",
+                WireError::Version,
+            ),
+            ("two digits", b"SIP/2.0 20 OK\r\n\r\n", WireError::Status),
+            ("700", b"SIP/2.0 700 OK\r\n\r\n", WireError::Status),
+            (
+                "a fold first",
+                b"SIP/2.0 200 OK\r\n To: x\r\n\r\n",
+                WireError::HeaderLine { at: 16 },
+            ),
+            (
+                "no colon",
+                b"SIP/2.0 200 OK\r\nTo x\r\n\r\n",
+                WireError::HeaderLine { at: 16 },
+            ),
+            (
+                "no name",
+                b"SIP/2.0 200 OK\r\n: x\r\n\r\n",
+                WireError::HeaderLine { at: 16 },
+            ),
+            ("too many lines", many.as_bytes(), WireError::TooManyHeaders),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(index(bytes).err(), Some(expected), "{name}");
+        }
+        let long = vec![b'x'; MESSAGE_BYTES_MAX + 1];
+        assert_eq!(
+            index(&long).err(),
+            Some(WireError::TooLong { bytes: 65_536 })
+        );
+    }
+
+    #[test]
+    fn check_asks_for_what_every_message_needs() {
+        const WHOLE: &str = "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+            From: <sip:c@d>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 2 BYE\r\n\r\n";
+        let check = |text: &str| index(text.as_bytes()).unwrap().check();
+        assert_eq!(check(WHOLE), Ok(()));
+        for (name, line) in [
+            (HeaderName::Via, "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"),
+            (HeaderName::From, "From: <sip:c@d>;tag=1\r\n"),
+            (HeaderName::To, "To: <sip:a@b>;tag=2\r\n"),
+            (HeaderName::CallId, "Call-ID: x\r\n"),
+            (HeaderName::CSeq, "CSeq: 2 BYE\r\n"),
+        ] {
+            assert_eq!(
+                check(&WHOLE.replace(line, "")),
+                Err(WireError::Missing(name))
+            );
+            let twice = WHOLE.replace(line, &format!("{line}{line}"));
+            if name != HeaderName::Via {
+                assert_eq!(check(&twice), Err(WireError::Repeated(name)));
+            }
+        }
+        for (from, to, expected) in [
+            ("CSeq: 2 BYE", "CSeq: 2 ACK", WireError::MethodMismatch),
+            (
+                "CSeq: 2 ",
+                "CSeq: 2147483648 ",
+                WireError::Unreadable(HeaderName::CSeq),
+            ),
+            (
+                "Call-ID: x",
+                "Call-ID:",
+                WireError::Unreadable(HeaderName::CallId),
+            ),
+            (
+                "<sip:c@d>",
+                "<sip:c@d",
+                WireError::Unreadable(HeaderName::From),
+            ),
+        ] {
+            assert_eq!(check(&WHOLE.replace(from, to)), Err(expected), "{to}");
+        }
+    }
+
+    #[test]
+    fn tags_are_found_where_they_are_and_nowhere_else() {
+        for (value, expected) in [
+            ("<sip:a@b>;tag=1", Some("1")),
+            ("<sip:a@b>;x=\";tag=0\";TAG = 1 ;y", Some("1")),
+            ("sip:a@b;user=phone;tag=1", Some("1")),
+            ("<sip:a@b;tag=0>", None),
+            ("\";tag=0\" <sip:a@b;tag=0>;tagged=0", None),
+            ("\"\\\";tag=0\" <sip:a@b>;tag=\r\n 1", Some("1")),
+            ("<sip:a@b>;tag=", None),
+            ("<sip:a@b>;tag", None),
+        ] {
+            assert_eq!(
+                tag(value.as_bytes()),
+                expected.map(str::as_bytes),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn folds_and_old_encodings_become_one_line_of_text() {
+        let bytes = b"SIP/2.0 200 OK\r\nSubject: \r\n un\r\n\t deux \n trois\xe9\r\n\r\n";
+        let subject = index(bytes).unwrap().first(HeaderName::Subject).unwrap();
+        assert_eq!(subject.text(), "un deux trois\u{e9}");
+    }
+}

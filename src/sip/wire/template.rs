@@ -167,3 +167,89 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::wire::index;
+
+    const TEXT: &str = "INVITE {to} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch={branch}\r\n\
+                        Call-ID: {branch}@h\r\nCSeq: {cseq} INVITE\r\n";
+
+    #[test]
+    fn slots_are_filled_and_the_length_is_right() {
+        let template = Template::new(TEXT, &["branch", "cseq", "to"]).unwrap();
+        let mut out = b"before".to_vec();
+        for body in [&b""[..], b"v=0\r\n"] {
+            out.truncate(6);
+            template
+                .render(
+                    &[
+                        "z9hG4bK1".into(),
+                        4_294_967_295_u32.into(),
+                        "sip:a@b".into(),
+                    ],
+                    body,
+                    &mut out,
+                )
+                .unwrap();
+            let text = String::from_utf8(out[6..].to_vec()).unwrap();
+            assert_eq!(
+                text,
+                format!(
+                    "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+                     Call-ID: z9hG4bK1@h\r\nCSeq: 4294967295 INVITE\r\nContent-Length: {}\r\n\r\n{}",
+                    body.len(),
+                    String::from_utf8_lossy(body)
+                )
+            );
+            assert_eq!(index(&out[6..]).unwrap().body(), body);
+        }
+    }
+
+    #[test]
+    fn no_value_breaks_out_of_its_line() {
+        let template = Template::new(TEXT, &["branch", "cseq", "to"]).unwrap();
+        let mut out = Vec::new();
+        for evil in ["a\r\nEvil: 1", "a\nb", "a\rb", "a\0b"] {
+            let refused = template.render(
+                &[evil.into(), 1_u32.into(), "sip:a@b".into()],
+                b"",
+                &mut out,
+            );
+            assert_eq!(refused, Err(TemplateError::ControlByte(0)), "{evil:?}");
+            assert!(out.is_empty());
+        }
+        let too_few = template.render(&["a".into()], b"", &mut out);
+        assert_eq!(
+            too_few,
+            Err(TemplateError::ValueCount {
+                given: 1,
+                wanted: 3
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        let unknown = TemplateError::UnknownSlot("nobody".to_owned());
+        for (text, expected) in [
+            ("A b SIP/2.0\r\nTo: {nobody}\r\n", unknown),
+            ("A b SIP/2.0\r\nTo: {to\r\n", TemplateError::SlotUnclosed),
+            ("A b SIP/2.0\r\nTo: x", TemplateError::LineEnd),
+            ("A b SIP/2.0\r\n\r\n", TemplateError::LineEnd),
+            ("A b SIP/2.0\nTo: x\r\n", TemplateError::LineEnd),
+            ("A b SIP/2.0\r\nl: 4\r\n", TemplateError::ContentLength),
+            (
+                "A b SIP/2.0\r\nContent-length : 4\r\n",
+                TemplateError::ContentLength,
+            ),
+        ] {
+            assert_eq!(
+                Template::new(text, &["to"]).err(),
+                Some(expected),
+                "{text:?}"
+            );
+        }
+    }
+}

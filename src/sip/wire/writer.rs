@@ -255,3 +255,114 @@ pub(crate) fn has_control(bytes: &[u8]) -> bool {
         .iter()
         .any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::wire::index;
+
+    const INVITE: &[u8] = b"INVITE sip:a@b SIP/2.0\r\n\
+        v: SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bK1;received=6.6.6.6\r\n\
+        Via: SIP/2.0/TCP proxy;branch=z9hG4bK0\r\n\
+        f: \"Ren\xe9\"\r\n <sip:r@c>;tag=1\r\nt: <sip:a@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nl: 0\r\n\r\n";
+
+    #[test]
+    fn an_answer_repeats_what_it_must() {
+        let request = index(INVITE).unwrap();
+        let from = Some(([192, 0, 2, 7], 5080).into());
+        let mut out = b"kept".to_vec();
+        let mut writer =
+            MessageWriter::answer(&mut out, &request, StatusCode::RINGING, Some("ours"), from);
+        writer.header(HeaderName::Contact, "<sip:us@here>");
+        writer.finish(None).unwrap();
+        assert_eq!(
+            out.escape_ascii().to_string(),
+            "keptSIP/2.0 180 Ringing\\r\\n\
+             Via: SIP/2.0/UDP 10.0.0.1:5060;rport=5080;branch=z9hG4bK1;received=192.0.2.7\\r\\n\
+             Via: SIP/2.0/TCP proxy;branch=z9hG4bK0\\r\\n\
+             From: \\\"Ren\\xe9\\\" <sip:r@c>;tag=1\\r\\nTo: <sip:a@b>;tag=ours\\r\\nCall-ID: x\\r\\n\
+             CSeq: 1 INVITE\\r\\nContact: <sip:us@here>\\r\\nContent-Length: 0\\r\\n\\r\\n"
+        );
+    }
+
+    #[test]
+    fn a_request_is_written_with_its_body() {
+        let mut out = Vec::new();
+        let mut writer = MessageWriter::request(&mut out, Method::Info, "sip:a@b");
+        writer
+            .header(HeaderName::CSeq, format_args!("{} INFO", 2))
+            .extension("X-Essai", "oui");
+        writer
+            .finish(Some(("application/dtmf-relay", b"Signal=1\r\n")))
+            .unwrap();
+        let message = index(&out).unwrap();
+        assert_eq!(message.method(), Some(Method::Info));
+        assert_eq!(message.body(), b"Signal=1\r\n");
+        assert_eq!(message.cseq(), Some((2, Method::Info)));
+    }
+
+    #[test]
+    fn nothing_we_write_can_start_a_line_of_its_own() {
+        const EVIL: &str = "x\r\nEvil: 1";
+        let request = index(INVITE).unwrap();
+        type Writing = fn(&mut Vec<u8>, &Index<'_>) -> Result<(), WriteError>;
+        let cases: [(Writing, WriteError); 6] = [
+            (
+                |out, _| MessageWriter::request(out, Method::Bye, EVIL).finish(None),
+                WriteError::RequestUri,
+            ),
+            (
+                |out, _| MessageWriter::response_saying(out, StatusCode::OK, EVIL).finish(None),
+                WriteError::Reason,
+            ),
+            (
+                |out, _| {
+                    let mut writer = MessageWriter::response(out, StatusCode::OK);
+                    writer.header(HeaderName::Subject, EVIL);
+                    writer.finish(None)
+                },
+                WriteError::ControlByte(HeaderName::Subject),
+            ),
+            (
+                |out, _| {
+                    let mut writer = MessageWriter::response(out, StatusCode::OK);
+                    writer.extension(EVIL, "1");
+                    writer.finish(None)
+                },
+                WriteError::HeaderName,
+            ),
+            (
+                |out, request| {
+                    MessageWriter::answer(out, request, StatusCode::OK, Some(EVIL), None)
+                        .finish(None)
+                },
+                WriteError::ControlByte(HeaderName::To),
+            ),
+            (
+                |out, _| MessageWriter::response(out, StatusCode::OK).finish(Some((EVIL, b"body"))),
+                WriteError::ControlByte(HeaderName::ContentType),
+            ),
+        ];
+        for (write, expected) in cases {
+            let mut out = b"kept".to_vec();
+            assert_eq!(write(&mut out, &request), Err(expected));
+            assert_eq!(out, b"kept", "{expected}");
+        }
+    }
+
+    #[test]
+    fn a_copied_value_stays_on_its_line() {
+        let bytes = b"OPTIONS sip:a@b SIP/2.0\r\nSubject: one\r\n two\rthree\r\n\r\n";
+        let message = index(bytes).unwrap();
+        let mut out = Vec::new();
+        let mut writer = MessageWriter::response(&mut out, StatusCode::OK);
+        writer.copy(&message.first(HeaderName::Subject).unwrap());
+        writer.finish(None).unwrap();
+        let copied = index(&out).unwrap();
+        assert_eq!(copied.headers().count(), 2);
+        assert_eq!(
+            copied.first(HeaderName::Subject).unwrap().raw,
+            b"one two three"
+        );
+    }
+}
