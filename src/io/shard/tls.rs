@@ -116,6 +116,11 @@ fn certificate_words(why: &CertificateError) -> String {
              authority"
                 .to_owned()
         }
+        CertificateError::BadSignature => {
+            "the certificate of the far end does not fit the authority that we know by this name: \
+             was the authority made anew?"
+                .to_owned()
+        }
         other => format!("the certificate of the far end is no good: {other}"),
     }
 }
