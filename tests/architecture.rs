@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "engine", "board", "health", "schedule", "probe", "load", "sip",
         ],
     ),
-    ("lab", &["sip", "sdp", "rtp", "audio"]),
+    ("lab", &["calls", "sip", "sdp", "rtp", "audio"]),
     ("io", ANYTHING),
     ("cli", ANYTHING),
     ("main", &["cli"]),
