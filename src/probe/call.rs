@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use super::Account;
+use super::{Account, Blame, Failure, Verdict, sip};
+use crate::calls::observe::{Observed, Outcome};
+use crate::calls::script::{CallPlan, Credentials, MediaPlan, Route};
 use crate::sip::Transport;
+
+/// Sound that we sent later than this, one packet in a hundred, says more about us than about the line.
+const OWN_LATENESS_US_MAX: u64 = 5_000;
+
+/// Our tone at −16 dBm0 comes back at about −19 dBov; weaker than this it is noise, not an echo.
+const ECHO_DBOV_MIN: f64 = -45.0;
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,5 +71,346 @@ impl Settings {
             loss_percent_max: 5,
             jitter_max: Duration::from_millis(30),
         }
+    }
+}
+
+impl Settings {
+    /// The task that asks this.
+    #[must_use]
+    pub fn plan(&self, route: Route, credentials: Option<Credentials>, ladder: bool) -> CallPlan {
+        CallPlan {
+            route,
+            to: self.to.clone(),
+            from: self.from.clone(),
+            credentials,
+            hold: self.hold,
+            answer_within: self.answer_within,
+            media: match self.hear {
+                Hear::Echo => MediaPlan::Tone,
+                Hear::Anything => MediaPlan::Silence,
+                Hear::Nothing => MediaPlan::None,
+            },
+            send_dtmf: self.send_dtmf.clone(),
+            ladder,
+        }
+    }
+
+    /// What was seen, as a verdict with its figures.
+    #[must_use]
+    pub fn judge(&self, observed: &Observed) -> Verdict {
+        let verdict = sip::judge(observed)
+            .or_else(|| self.judge_sound(observed).map(Verdict::down))
+            .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
+            .or_else(|| self.judge_quality(observed))
+            .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
+        measured(verdict, observed)
+    }
+
+    /// An answered call on which the caller would hear nothing, or not be heard, is no call.
+    fn judge_sound(&self, observed: &Observed) -> Option<Failure> {
+        if self.hear == Hear::Nothing {
+            return None;
+        }
+        let Some(first) = observed.first_media_after else {
+            let words = "answered, and not one RTP packet came: the caller hears silence; \
+                         look at the RTP ports, the firewall and the addresses in the SDP";
+            return Some(Failure::new(Blame::Silent, "no_media", words));
+        };
+        if first > self.media_within {
+            return Some(Failure::new(
+                Blame::Silent,
+                "late_media",
+                format!(
+                    "the first sound came {} ms after the answer, limit {} ms: callers hang up",
+                    first.as_millis(),
+                    self.media_within.as_millis()
+                ),
+            ));
+        }
+        let echo = observed
+            .echo_dbov
+            .is_some_and(|level| level >= ECHO_DBOV_MIN);
+        if self.hear == Hear::Echo && !echo {
+            let words = match observed.echo_dbov {
+                Some(level) => format!(
+                    "our tone came back at {level:.0} dBov only: the caller is hardly heard"
+                ),
+                None => {
+                    "RTP comes, and our own tone does not come back: one-way audio, the caller is \
+                         not heard; or this number does not echo"
+                        .to_owned()
+                }
+            };
+            return Some(Failure::new(Blame::Misbehaved, "one_way_audio", words));
+        }
+        None
+    }
+
+    /// The call can be held, but something is not as agreed.
+    fn judge_manners(&self, observed: &Observed) -> Option<Failure> {
+        if let Outcome::HungUpByFarEnd { after, cause } = &observed.outcome
+            && *after < self.hold
+        {
+            let cause = cause.map_or_else(String::new, |cause| format!(" with cause {cause}"));
+            return Some(Failure::new(
+                Blame::Misbehaved,
+                "hung_up_early",
+                format!(
+                    "it hung up{cause} {:.1} s after the answer, before we did",
+                    after.as_secs_f64()
+                ),
+            ));
+        }
+        if self.signatures.is_empty() || self.signatures.contains(&observed.dtmf) {
+            return None;
+        }
+        let expected = self.signatures.join(" or ");
+        Some(if observed.dtmf.is_empty() {
+            Failure::new(
+                Blame::Misbehaved,
+                "no_signature",
+                format!(
+                    "no DTMF signature was heard, {expected} was expected: another application answers \
+                     this number, or the gateway drops DTMF (RFC 4733)"
+                ),
+            )
+        } else {
+            Failure::new(
+                Blame::Misbehaved,
+                "wrong_signature",
+                format!(
+                    "signed {:?}, {expected} was expected: another PBX or another application answered",
+                    observed.dtmf
+                ),
+            )
+        })
+    }
+
+    /// Loss and jitter; when our own thread was late they say nothing about the line.
+    fn judge_quality(&self, observed: &Observed) -> Option<Verdict> {
+        if self.hear == Hear::Nothing {
+            return None;
+        }
+        let rtp = &observed.rtp;
+        let loss = loss_percent(observed);
+        let jitter_max = self.jitter_max.as_secs_f64() * 1000.0;
+        let failure = if loss > f64::from(self.loss_percent_max) {
+            Failure::new(
+                Blame::Misbehaved,
+                "packet_loss",
+                format!(
+                    "{loss:.1} % of the RTP packets were lost, limit {} %",
+                    self.loss_percent_max
+                ),
+            )
+        } else if rtp.jitter_ms > jitter_max {
+            Failure::new(
+                Blame::Misbehaved,
+                "jitter",
+                format!(
+                    "jitter of {:.1} ms, limit {jitter_max:.0} ms",
+                    rtp.jitter_ms
+                ),
+            )
+        } else {
+            return None;
+        };
+        let late = rtp.send_late_p99_us.max(rtp.receive_lag_p99_us);
+        Some(if late > OWN_LATENESS_US_MAX {
+            Verdict::blind(
+                "own_overload",
+                format!(
+                    "{}; but our own thread ran {} ms late (limit {} ms), so nothing is said of the line: \
+                     relieve this machine",
+                    failure.words,
+                    late / 1000,
+                    OWN_LATENESS_US_MAX / 1000
+                ),
+            )
+        } else {
+            Verdict::degraded(failure)
+        })
+    }
+}
+
+/// Packets lost per hundred expected; zero when none was expected.
+fn loss_percent(observed: &Observed) -> f64 {
+    let rtp = &observed.rtp;
+    let lost = figure(u64::try_from(rtp.lost).unwrap_or(0));
+    let expected = figure(rtp.received) + lost;
+    if expected == 0.0 {
+        0.0
+    } else {
+        100.0 * lost / expected
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of packets stay far below 2^52"
+)]
+const fn figure(count: u64) -> f64 {
+    count as f64
+}
+
+fn measured(verdict: Verdict, observed: &Observed) -> Verdict {
+    let ms = |span: Duration| span.as_secs_f64() * 1000.0;
+    let mut verdict = sip::measured(verdict, observed);
+    if let Some(after) = observed.first_media_after {
+        let rtp = &observed.rtp;
+        verdict = verdict
+            .measuring("first_media_ms", ms(after))
+            .measuring("rtp_sent_packets", figure(rtp.sent))
+            .measuring("rtp_received_packets", figure(rtp.received))
+            .measuring("rtp_loss_percent", loss_percent(observed))
+            .measuring("rtp_jitter_ms", rtp.jitter_ms)
+            .measuring("own_send_late_p99_us", figure(rtp.send_late_p99_us))
+            .measuring("own_receive_lag_p99_us", figure(rtp.receive_lag_p99_us));
+    }
+    if let Some(level) = observed.echo_dbov {
+        verdict = verdict.measuring("echo_dbov", level);
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::observe::RtpSeen;
+    use crate::probe::Word;
+    use crate::probe::sip::tests::a_good_call;
+
+    fn settings() -> Settings {
+        Settings {
+            signatures: vec!["*1#".into(), "*2#".into()],
+            ..Settings::new("sip:0199001199@127.0.1.10", "sip:vigie@127.0.1.50")
+        }
+    }
+
+    #[test]
+    fn what_a_caller_would_hear_decides() {
+        let good = a_good_call();
+        let rtp = |lost, jitter_ms, send_late_p99_us| RtpSeen {
+            lost,
+            jitter_ms,
+            send_late_p99_us,
+            ..good.rtp.clone()
+        };
+        let cases = [
+            ("signed and echoed", good.clone(), Word::Good, None),
+            (
+                "silence after the answer",
+                Observed {
+                    first_media_after: None,
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("no_media"),
+            ),
+            (
+                "we are not heard",
+                Observed {
+                    echo_dbov: None,
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("one_way_audio"),
+            ),
+            (
+                "hardly heard",
+                Observed {
+                    echo_dbov: Some(-60.0),
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("one_way_audio"),
+            ),
+            (
+                "sound after three seconds",
+                Observed {
+                    first_media_after: Some(Duration::from_secs(3)),
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("late_media"),
+            ),
+            (
+                "signed by nobody",
+                Observed {
+                    dtmf: String::new(),
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("no_signature"),
+            ),
+            (
+                "signed by a third PBX",
+                Observed {
+                    dtmf: "*3#".into(),
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("wrong_signature"),
+            ),
+            (
+                "hung up on us",
+                Observed {
+                    outcome: Outcome::HungUpByFarEnd {
+                        after: Duration::from_secs(1),
+                        cause: Some(16),
+                    },
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("hung_up_early"),
+            ),
+            (
+                "one packet in ten lost",
+                Observed {
+                    rtp: rtp(17, 0.4, 100),
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("packet_loss"),
+            ),
+            (
+                "jitter",
+                Observed {
+                    rtp: rtp(0, 55.0, 100),
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("jitter"),
+            ),
+            (
+                "jitter of our own making",
+                Observed {
+                    rtp: rtp(0, 55.0, 9_000),
+                    ..good.clone()
+                },
+                Word::Blind,
+                Some("own_overload"),
+            ),
+        ];
+        for (name, observed, word, code) in cases {
+            let verdict = settings().judge(&observed);
+            let failure = verdict.failure.map(|failure| failure.code.into_owned());
+            assert_eq!((verdict.word, failure.as_deref()), (word, code), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_call_for_signalling_alone_needs_no_sound() {
+        let settings = Settings {
+            hear: Hear::Nothing,
+            signatures: Vec::new(),
+            ..settings()
+        };
+        let silent = Observed {
+            first_media_after: None,
+            echo_dbov: None,
+            ..a_good_call()
+        };
+        assert_eq!(settings.judge(&silent).word, Word::Good);
     }
 }

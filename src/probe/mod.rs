@@ -14,6 +14,7 @@ pub mod options;
 pub mod perfdata;
 pub mod plugin;
 pub mod register;
+mod sip;
 pub mod socket;
 pub mod tcp;
 

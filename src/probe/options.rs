@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::{Verdict, sip};
+use crate::calls::observe::{Observed, Outcome};
+use crate::calls::script::{OptionsPlan, Route};
 use crate::sip::Transport;
 
 /// What to ask.
@@ -15,4 +18,79 @@ pub struct Settings {
     pub proxy: Option<String>,
     pub transport: Transport,
     pub answer_within: Duration,
+}
+
+impl Settings {
+    /// The task that asks this.
+    #[must_use]
+    pub fn plan(&self, route: Route, ladder: bool) -> OptionsPlan {
+        OptionsPlan {
+            route,
+            to: self.to.clone(),
+            from: self.from.clone(),
+            answer_within: self.answer_within,
+            ladder,
+        }
+    }
+
+    /// What was seen, as a verdict: 200, 401, 404, any answer of the server itself is a sign of life. 503 is
+    /// none: it says that the server takes nothing.
+    #[must_use]
+    pub fn judge(&self, observed: &Observed) -> Verdict {
+        let verdict = match &observed.outcome {
+            Outcome::Refused { status, .. } if *status != 503 => None,
+            Outcome::Refused { .. }
+            | Outcome::Completed { .. }
+            | Outcome::HungUpByFarEnd { .. }
+            | Outcome::NoAnswer { .. }
+            | Outcome::Misbehaved { .. }
+            | Outcome::Flow(_)
+            | Outcome::Aborted
+            | Outcome::Ours { .. } => sip::judge(observed),
+        };
+        let verdict =
+            verdict.unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
+        sip::measured(verdict, observed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Word;
+    use crate::probe::sip::tests::a_good_call;
+
+    #[test]
+    fn any_answer_but_503_is_a_sign_of_life() {
+        let settings = Settings {
+            to: "sip:127.0.1.1".into(),
+            from: "sip:vigie@127.0.1.50".into(),
+            proxy: None,
+            transport: Transport::Udp,
+            answer_within: Duration::from_secs(2),
+        };
+        let cases = [
+            (200, Word::Good),
+            (401, Word::Good),
+            (404, Word::Good),
+            (405, Word::Good),
+            (503, Word::Down),
+        ];
+        for (status, word) in cases {
+            let outcome = if status == 200 {
+                Outcome::Completed { status }
+            } else {
+                Outcome::Refused {
+                    status,
+                    reason: String::new(),
+                    cause: None,
+                }
+            };
+            let observed = Observed {
+                outcome,
+                ..a_good_call()
+            };
+            assert_eq!(settings.judge(&observed).word, word, "{status}");
+        }
+    }
 }
