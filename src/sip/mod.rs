@@ -11,6 +11,7 @@ pub mod wire;
 
 pub mod dialog;
 pub mod endpoint;
+pub mod locate;
 pub mod options;
 pub mod register;
 pub mod uac;
