@@ -8,7 +8,7 @@ mod flap;
 mod judge;
 mod parents;
 pub mod record;
-mod replay;
+pub mod replay;
 pub mod standing;
 pub mod state;
 mod topology;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::id::{LineId, ProbeId, TargetId};
 use crate::probe::{Failure, Word};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, Utc};
 use flap::Flap;
 pub use judge::SERVED_BY_BACKUP;
 use judge::{Behind, Judgement};
@@ -29,6 +29,9 @@ use topology::Topology;
 
 /// A failure is confirmed, and a recovery, after this pause: long enough for one lost burst to end.
 const CONFIRM_AFTER: Duration = Duration::from_millis(500);
+
+/// Since when a subject that was not announced yet is in its state: it has no fact so far.
+const UNBORN: Utc = Utc(0);
 
 /// What is judged, and how it hangs together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,13 +118,33 @@ impl Health {
             again: BTreeSet::new(),
             effects: VecDeque::new(),
         };
-        health.reconcile(now, settings, &BTreeSet::new());
+        health.reconcile(now, settings);
         health
     }
 
-    /// Judges these from now on. What stays keeps its state, except `changed` probes, which now ask
-    /// something else; what is new is unseen; what is gone is forgotten.
-    pub fn reconcile(&mut self, now: Now, settings: Settings, changed: &BTreeSet<ProbeId>) {
+    /// Records the first standing of what is new, then judges everything.
+    pub fn announce(&mut self, now: Now) {
+        for (subject, judged) in &mut self.subjects {
+            if judged.standing.since == UNBORN {
+                judged.standing.since = now.utc;
+                self.effects.push_back(Effect::Changed(Change {
+                    subject: subject.clone(),
+                    from: judged.standing.word,
+                    to: judged.standing.clone(),
+                }));
+            }
+        }
+        self.judge(now, self.subjects.keys().cloned().collect());
+    }
+
+    #[must_use]
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        self.subjects.keys().cloned().collect()
+    }
+
+    /// Judges these from now on (`announce` follows). What stays keeps its
+    /// state, what is new is unseen, what is gone is forgotten.
+    pub fn reconcile(&mut self, now: Now, settings: Settings) {
         let mut old_probes = std::mem::take(&mut self.probes);
         let mut old_subjects = std::mem::take(&mut self.subjects);
         self.stale.clear();
@@ -129,11 +152,9 @@ impl Health {
         self.topology = Topology::new(&settings);
         for target in settings.targets {
             let every = target.probes.iter().map(|probe| probe.every).min();
-            self.keep(now, &mut old_subjects, Subject::Target(target.id), every);
+            self.keep(&mut old_subjects, Subject::Target(target.id), every);
             for probe in target.probes {
-                let kept = old_probes
-                    .remove(&probe.id)
-                    .filter(|_| !changed.contains(&probe.id));
+                let kept = old_probes.remove(&probe.id);
                 let mut record = kept.unwrap_or_else(|| Record::new(probe.clone(), now));
                 record.settings = probe;
                 self.probes.insert(record.settings.id.clone(), record);
@@ -142,25 +163,23 @@ impl Health {
         for line in settings.lines {
             let every = line.proofs.iter().filter_map(|id| self.probes.get(id));
             let every = every.map(|record| record.settings.every).min();
-            self.keep(now, &mut old_subjects, Subject::Line(line.id), every);
+            self.keep(&mut old_subjects, Subject::Line(line.id), every);
         }
         for (id, record) in &self.probes {
             self.stale
                 .extend(record.stale_at().map(|at| (at, id.clone())));
         }
-        self.judge(now, self.subjects.keys().cloned().collect());
     }
 
     fn keep(
         &mut self,
-        now: Now,
         old: &mut BTreeMap<Subject, Judged>,
         subject: Subject,
         every: Option<Duration>,
     ) {
         let every = every.unwrap_or(Duration::from_secs(60));
         let mut judged = old.remove(&subject).unwrap_or_else(|| Judged {
-            standing: Standing::unseen(now.utc),
+            standing: Standing::unseen(UNBORN),
             flap: Flap::default(),
             every,
             held_until: None,
@@ -266,7 +285,9 @@ impl Health {
                 break;
             }
             self.stale.pop_first();
-            if let Some(record) = self.probes.get_mut(&probe) {
+            if let Some(record) = self.probes.get_mut(&probe)
+                && record.stale_at() == Some(at)
+            {
                 record.step(now.instant, Event::Stale, now.utc);
                 self.effects.push_back(Effect::Stale {
                     probe: probe.clone(),

@@ -2,10 +2,11 @@
 //!
 //! Verdicts step the probes exactly as they did when they happened; standings are taken as recorded.
 
-use super::Health;
-use super::record::Seen;
-use super::standing::Change;
+use super::flap::Flap;
+use super::record::{Record, Seen};
+use super::standing::{Change, Standing, Subject};
 use super::state::Event;
+use super::{Health, UNBORN};
 use crate::id::ProbeId;
 use crate::probe::{Measure, Word};
 use crate::time::{Instant, Now, Utc};
@@ -73,6 +74,21 @@ impl Health {
         }
     }
 
+    /// These ask something else now, those are watched no more.
+    pub fn replay_forget(&mut self, now: Now, probes: &[ProbeId], subjects: &[Subject]) {
+        for id in probes {
+            if let Some(record) = self.probes.get_mut(id) {
+                *record = Record::new(record.settings.clone(), now);
+            }
+        }
+        for subject in subjects {
+            if let Some(judged) = self.subjects.get_mut(subject) {
+                judged.standing = Standing::unseen(UNBORN);
+                judged.flap = Flap::default();
+            }
+        }
+    }
+
     /// The service starts: counts begin anew.
     pub fn replay_start(&mut self) {
         for record in self.probes.values_mut() {
@@ -80,7 +96,7 @@ impl Health {
         }
     }
 
-    /// Judges everything on what was taken over, and goes on.
+    /// Goes on from what was taken over.
     pub fn resume(&mut self, now: Now) {
         self.stale.clear();
         for (id, record) in &self.probes {
@@ -96,7 +112,6 @@ impl Health {
         for subject in down {
             self.hurry(&subject, true);
         }
-        self.judge(now, self.subjects.keys().cloned().collect());
         self.tick(now);
     }
 }
