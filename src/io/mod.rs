@@ -4,8 +4,10 @@
 
 pub mod clock;
 pub mod config_file;
+pub mod daemon;
 pub mod dns;
 pub mod prober;
+pub mod route;
 pub mod shard;
 pub mod store;
 pub mod web;

@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod register;
 mod sip;
 pub mod socket;
+pub mod task;
 pub mod tcp;
 
 use std::borrow::Cow;

@@ -106,7 +106,11 @@ impl Fetching<'_> {
                 // The first fault that accuses them stays: no route to IPv6 is usual and says nothing.
                 Ok(Err(error)) => match SocketFault::of(&error) {
                     SocketFault::Ours { .. } if n > 0 => {}
-                    found => fault = found,
+                    found @ (SocketFault::Refused
+                    | SocketFault::Closed
+                    | SocketFault::TimedOut
+                    | SocketFault::Unreachable
+                    | SocketFault::Ours { .. }) => fault = found,
                 },
                 Err(_) => fault = SocketFault::TimedOut,
             }

@@ -149,7 +149,7 @@ impl Capped {
 
     async fn read(&mut self, stream: &mut Option<impl AsyncRead + Unpin>) {
         let Some(stream) = stream else { return };
-        let mut part = [0; 4096];
+        let mut part = vec![0; 4096];
         loop {
             match stream.read(&mut part).await {
                 Ok(0) | Err(_) => return,

@@ -1,4 +1,5 @@
-//! Three system calls that have no safe wrapper fit for use: `recvmmsg`, `sendmmsg`, `sched_setscheduler`.
+//! Four system calls that have no safe wrapper fit for use: `recvmmsg`, `sendmmsg`, `sched_setscheduler`,
+//! `adjtimex`.
 //!
 //! The wrappers at hand either allocate for each batch or do not reset the lengths that the kernel
 //! shortens, and so lose the receive stamp of the next batch. Everything unsafe of the product is in
@@ -216,4 +217,16 @@ pub(super) fn become_realtime(priority: i32) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Whether the wall clock is disciplined by NTP or the like, as the kernel says.
+pub(in crate::io) fn clock_is_synchronised() -> io::Result<bool> {
+    // SAFETY: all-zero bytes are a valid `timex`; zero modes only read.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes the one value that the pointer leads to.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0)
 }

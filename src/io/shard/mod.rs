@@ -15,6 +15,7 @@ mod thread;
 mod tls;
 mod udp;
 
+pub(in crate::io) use kernel::clock_is_synchronised;
 pub use ports::MediaPorts;
 pub use sockets::{Sockets, Waker};
 pub use thread::{Machine, Refused, ShardHandle, run_one, turn};

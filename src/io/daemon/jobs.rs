@@ -1,0 +1,342 @@
+//! The probes that run now: SIP ones on the shard, the others as tasks. Each ends in exactly one
+//! `Input::ProbeDone`, whatever happens to it: no name, no secret, no shard, no answer from ourselves.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{Prober, StartError, shard};
+use crate::calls::JobId;
+use crate::calls::observe::Observed;
+use crate::calls::script::Task;
+use crate::config;
+use crate::engine::input::{Input, RunId};
+use crate::id::ProbeId;
+use crate::io::shard::{Event, MediaPorts, Refused, ShardHandle, Trust};
+use crate::io::{clock, dns, prober, route};
+use crate::probe::task::Sip;
+use crate::probe::{Blame, Check, Failure, Verdict};
+use crate::time::{Instant, Now, Utc};
+
+/// Added to a SIP probe's own time-outs; beyond, the shard itself is stuck.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A shard that ended is started again after this, not faster: the cause may last.
+const RESTART_AFTER: Duration = Duration::from_secs(2);
+
+pub(super) struct Jobs {
+    prober: Arc<Prober>,
+    resolver: Arc<dns::Resolver>,
+    shard_settings: shard::Settings,
+    shard: Option<Shard>,
+    /// When the shard ended, if it did.
+    ended: Option<Instant>,
+    /// Own address of SIP probes.
+    local: SocketAddr,
+    /// SIP probes on the shard, and those whose route is still looked for.
+    calls: BTreeMap<JobId, Placed>,
+    /// Routes being looked for, and the other probes.
+    tasks: JoinSet<Ready>,
+}
+
+struct Shard {
+    handle: ShardHandle,
+    events: mpsc::Receiver<Event>,
+}
+
+/// A SIP probe on its way.
+struct Placed {
+    run: RunId,
+    probe: ProbeId,
+    check: Arc<Check>,
+    begun: Utc,
+    /// Given up from outside then.
+    end: Instant,
+}
+
+/// What a task brings back.
+enum Ready {
+    /// The route of a SIP probe is known, or why not.
+    Routed {
+        job: JobId,
+        task: Result<Box<Task>, Failure>,
+    },
+    /// A probe of the rest of the plant has ended.
+    Ran {
+        run: RunId,
+        probe: ProbeId,
+        ran: prober::Ran,
+    },
+}
+
+impl Jobs {
+    pub(super) fn new(settings: &config::Settings) -> Result<Self, StartError> {
+        let shard_settings = shard::Settings {
+            media_ports: MediaPorts {
+                range: settings.vantage.media_ports.clone(),
+                ..MediaPorts::default()
+            },
+            trust: settings.tls_ca.clone().map_or(Trust::System, Trust::File),
+            ..shard::Settings::default()
+        };
+        let (handle, events) =
+            ShardHandle::spawn(shard_settings.clone()).map_err(StartError::Shard)?;
+        let resolver = dns::Resolver::new(&settings.resolvers).map_err(StartError::Resolver)?;
+        Ok(Self {
+            prober: Prober::new(settings.probes_at_once, settings.tls_ca.clone()),
+            resolver: Arc::new(resolver),
+            shard_settings,
+            shard: Some(Shard { handle, events }),
+            ended: None,
+            local: SocketAddr::new(settings.vantage.local, 0),
+            calls: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// Starts a probe. Never waits.
+    pub(super) fn start(
+        &mut self,
+        run: RunId,
+        probe: ProbeId,
+        check: Arc<Check>,
+        timeout: Duration,
+        confirm: bool,
+    ) {
+        if Sip::of(&check).is_none() {
+            let prober = Arc::clone(&self.prober);
+            self.tasks.spawn(async move {
+                let ran = prober.run(check, timeout).await;
+                Ready::Ran { run, probe, ran }
+            });
+            return;
+        }
+        let now = clock::now();
+        let job = JobId(run.0);
+        let placed = Placed {
+            run,
+            probe,
+            check: Arc::clone(&check),
+            begun: now.utc,
+            end: now.instant + timeout + GRACE,
+        };
+        self.calls.insert(job, placed);
+        let resolver = Arc::clone(&self.resolver);
+        let local = self.local;
+        self.tasks.spawn(async move {
+            let task = prepare(&resolver, &check, local, confirm).await;
+            Ready::Routed { job, task }
+        });
+    }
+
+    /// Waits until something ended, and says what.
+    pub(super) async fn next(&mut self) -> Vec<Input> {
+        tokio::select! {
+            Some(joined) = self.tasks.join_next(), if !self.tasks.is_empty() => match joined {
+                Ok(Ready::Ran { run, probe, ran }) => vec![Input::ProbeDone {
+                    run,
+                    probe,
+                    sent: ran.sent,
+                    verdict: ran.verdict,
+                    signature: None,
+                }],
+                Ok(Ready::Routed { job, task }) => self.place(job, task).into_iter().collect(),
+                Err(failed) => {
+                    // The engine counts the run as lost, which is blind.
+                    tracing::error!(%failed, "a probe task panicked");
+                    Vec::new()
+                }
+            },
+            event = next_event(self.shard.as_mut()) => self.shard_says(event),
+        }
+    }
+
+    /// Hands a routed probe to the shard.
+    fn place(&mut self, job: JobId, task: Result<Box<Task>, Failure>) -> Option<Input> {
+        let refused = match task {
+            Err(failure) => failure,
+            Ok(task) => {
+                if !self.calls.contains_key(&job) {
+                    // It was given up meanwhile.
+                    return None;
+                }
+                let started = match &self.shard {
+                    Some(shard) => shard.handle.start(job, *task),
+                    None => Err(Refused::Ended),
+                };
+                match started {
+                    Ok(()) => return None,
+                    Err(refused) => Failure::new(Blame::Ours, "no_shard", refused.to_string()),
+                }
+            }
+        };
+        self.give_up(job, refused)
+    }
+
+    fn shard_says(&mut self, event: Option<Event>) -> Vec<Input> {
+        match event {
+            Some(Event::Started { realtime }) => {
+                tracing::info!(realtime, "the shard runs");
+                Vec::new()
+            }
+            Some(Event::Done { job, observed }) => self.done(job, &observed).into_iter().collect(),
+            Some(Event::OwnFault(failure)) => {
+                tracing::warn!(code = %failure.code, "{}", failure.words);
+                vec![Input::OwnFault(failure)]
+            }
+            Some(Event::OwnFaultOver { code }) => vec![Input::OwnFaultOver { code }],
+            None => self.shard_ended(),
+        }
+    }
+
+    fn done(&mut self, job: JobId, observed: &Observed) -> Option<Input> {
+        let placed = self.calls.remove(&job)?;
+        let now = clock::now();
+        let (verdict, signature) = judge(&placed.check, observed);
+        tracing::debug!(probe = %placed.probe, verdict = %verdict.word, "probe done");
+        Some(Input::ProbeDone {
+            run: placed.run,
+            probe: placed.probe,
+            sent: now.utc - now.instant.since(observed.started),
+            verdict,
+            signature,
+        })
+    }
+
+    /// The shard thread gave up: what it ran is blind, and it is started again by [`Jobs::overdue`].
+    fn shard_ended(&mut self) -> Vec<Input> {
+        self.shard = None;
+        self.ended = Some(clock::instant());
+        let failure = Failure::new(
+            Blame::Ours,
+            SHARD_ENDED,
+            "the thread that places calls has ended and is started again; please report it with the log",
+        );
+        tracing::error!(code = SHARD_ENDED, "{}", failure.words);
+        let running: Vec<JobId> = self.calls.keys().copied().collect();
+        let mut inputs = vec![Input::OwnFault(failure.clone())];
+        inputs.extend(
+            running
+                .into_iter()
+                .filter_map(|job| self.give_up(job, failure.clone())),
+        );
+        inputs
+    }
+
+    /// Gives up what ran for too long, and starts a shard that ended.
+    pub(super) fn overdue(&mut self, now: Now) -> Vec<Input> {
+        let late: Vec<JobId> = self
+            .calls
+            .iter()
+            .filter(|(_, placed)| placed.end <= now.instant)
+            .map(|(job, _)| *job)
+            .collect();
+        let mut inputs = Vec::new();
+        for job in late {
+            if let Some(shard) = &self.shard {
+                // Its own `Done` will find nobody waiting.
+                let _ = shard.handle.abort(job);
+            }
+            inputs.extend(self.give_up(
+                job,
+                Failure::new(
+                    Blame::Ours,
+                    "probe_stuck",
+                    "the shard did not end the probe in time: this machine is overloaded",
+                ),
+            ));
+        }
+        if self
+            .ended
+            .is_some_and(|at| now.instant.since(at) >= RESTART_AFTER)
+        {
+            inputs.extend(self.restart(now));
+        }
+        inputs
+    }
+
+    fn restart(&mut self, now: Now) -> Option<Input> {
+        match ShardHandle::spawn(self.shard_settings.clone()) {
+            Ok((handle, events)) => {
+                self.shard = Some(Shard { handle, events });
+                self.ended = None;
+                Some(Input::OwnFaultOver {
+                    code: SHARD_ENDED.to_owned(),
+                })
+            }
+            Err(error) => {
+                tracing::error!(%error, "the shard cannot be started");
+                self.ended = Some(now.instant);
+                None
+            }
+        }
+    }
+
+    fn give_up(&mut self, job: JobId, failure: Failure) -> Option<Input> {
+        let placed = self.calls.remove(&job)?;
+        Some(Input::ProbeDone {
+            run: placed.run,
+            probe: placed.probe,
+            sent: placed.begun,
+            verdict: Verdict::down(failure),
+            signature: None,
+        })
+    }
+
+    /// Ends calls with BYE, removes bindings, kills plug-ins. Waits for all of it, a few seconds at most.
+    pub(super) async fn stop(&mut self) {
+        self.tasks.shutdown().await;
+        self.calls.clear();
+        if let Some(Shard { handle, mut events }) = self.shard.take() {
+            let ending = tokio::task::spawn_blocking(move || handle.stop());
+            // It waits for room to tell its last events.
+            while events.recv().await.is_some() {}
+            let _ = ending.await;
+        }
+    }
+}
+
+/// The code of the fault that the thread of the calls has ended.
+const SHARD_ENDED: &str = "shard_ended";
+
+/// Never ready while there is no shard.
+async fn next_event(shard: Option<&mut Shard>) -> Option<Event> {
+    match shard {
+        Some(shard) => shard.events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn prepare(
+    resolver: &dns::Resolver,
+    check: &Check,
+    local: SocketAddr,
+    confirm: bool,
+) -> Result<Box<Task>, Failure> {
+    let sip = Sip::of(check).expect("only SIP probes are routed");
+    let route = route::route(resolver, sip, local, confirm).await?;
+    let credentials = route::credentials(sip)?;
+    Ok(Box::new(sip.task(route, credentials, false)))
+}
+
+/// The verdict, and the signature a call heard.
+fn judge(check: &Check, observed: &Observed) -> (Verdict, Option<String>) {
+    match check {
+        Check::Call(settings) => {
+            let signature = settings
+                .signatures
+                .iter()
+                .find(|signature| observed.dtmf.contains(signature.as_str()));
+            (settings.judge(observed), signature.cloned())
+        }
+        Check::Register(settings) => (settings.judge(observed), None),
+        Check::Options(settings) => (settings.judge(observed), None),
+        Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
+            (Verdict::blind("not_placed", "no SIP probe"), None)
+        }
+    }
+}

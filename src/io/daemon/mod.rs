@@ -1,0 +1,395 @@
+//! The one loop of the service: wait for an input or the deadline, give it to the engine, perform what
+//! it asks for.
+//!
+//! It holds no rule of the product: what to probe, what a verdict means and what is shown is the engine's.
+//! `vigie run` and `vigie demo` open a [`Service`] and watch it; both send it [`Command`]s.
+
+mod jobs;
+mod pulse;
+mod systemd;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::prober::Prober;
+use super::store::{Journal, OpenError, Report};
+use super::web::{self, LabControl, Pages};
+use super::{clock, config_file, shard};
+use crate::board::view::{Answer, View};
+use crate::config;
+use crate::engine::Engine;
+use crate::engine::fact::BootId;
+use crate::engine::input::Input;
+use crate::engine::output::Output;
+use crate::engine::plant::Plant;
+use crate::probe::{Blame, Failure};
+use crate::time::Now;
+use jobs::Jobs;
+use pulse::{Pulse, Seen};
+
+/// How often the loop looks at its clocks and at what runs for too long.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long the pages may take to send their last answers at the end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What a service is made of; [`Service::open`] brings it up.
+#[derive(Debug)]
+pub struct Service {
+    pub settings: config::Settings,
+    pub plant: Plant,
+    /// Read again on [`Command::Reload`]; `None` when there is no file (the demo).
+    pub config_file: Option<PathBuf>,
+    /// Adds the demo page with its faults.
+    pub lab: Option<LabControl>,
+}
+
+/// What may be asked of a running service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Read the configuration again; a bad file changes nothing.
+    Reload,
+    /// End calls, remove bindings, write the last fact, stop.
+    Stop,
+}
+
+/// Why a service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot use the data folder {folder}: {error}; create it, or name another one")]
+    Folder {
+        folder: String,
+        error: std::io::Error,
+    },
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    #[error(
+        "the journal cannot be taken over: {0}; keep it as evidence and start with an empty data folder"
+    )]
+    Replay(#[from] crate::engine::ReplayError),
+    #[error("no sockets for the calls: {0}; look at the limits of the service (LimitNOFILE)")]
+    Shard(std::io::Error),
+    #[error("{}", .0.words)]
+    Resolver(Failure),
+    #[error(transparent)]
+    Page(#[from] web::Error),
+    #[error("this machine does not say which boot it is in: {0}")]
+    Boot(std::io::Error),
+}
+
+/// A service that is up and waits to be watched.
+pub struct Open {
+    address: SocketAddr,
+    core: Core,
+    jobs: Jobs,
+    reports: mpsc::UnboundedReceiver<Report>,
+    page: JoinHandle<Result<(), web::Error>>,
+    stop_page: tokio::sync::oneshot::Sender<()>,
+    pid_file: PathBuf,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Opens the journal, takes its states over, starts the shard and the page. Probes nothing yet.
+    ///
+    /// # Errors
+    /// The first thing that is missing, with what to do about it.
+    pub async fn open(self) -> Result<Open, StartError> {
+        let folder = &self.settings.data;
+        std::fs::create_dir_all(folder).map_err(|error| StartError::Folder {
+            folder: folder.display().to_string(),
+            error,
+        })?;
+        let opened = Journal::open(folder).await?;
+        let boot_id = BootId::from(clock::boot_id().map_err(StartError::Boot)?.as_str());
+        let now = clock::now();
+        let mut engine = Engine::new(Arc::new(self.plant.clone()), boot_id);
+        engine.replay(now, &opened.facts)?;
+        tracing::info!(facts = opened.facts.len(), "took over the journal");
+        drop(opened.facts);
+
+        let (view, shown) = watch::channel(Arc::new(starting(now, &self.plant.name)));
+        let (stop_page, stopped) = tokio::sync::oneshot::channel();
+        let (address, serving) = web::serve(
+            self.settings.listen,
+            Pages::new(shown, self.lab),
+            async move {
+                // The sender goes away with the service: that is a stop as well.
+                let _ = stopped.await;
+            },
+        )
+        .await?;
+        let pid_file = folder.join("vigie.pid");
+        std::fs::write(&pid_file, format!("{}\n", std::process::id())).map_err(|error| {
+            StartError::Folder {
+                folder: folder.display().to_string(),
+                error,
+            }
+        })?;
+        let jobs = Jobs::new(&self.settings)?;
+        Ok(Open {
+            address,
+            core: Core {
+                engine,
+                journal: opened.journal,
+                view,
+                pending: None,
+                committed: 0,
+                pulse: Pulse::new(now),
+                settings: self.settings,
+                plant: Arc::new(self.plant),
+                config_file: self.config_file,
+            },
+            jobs,
+            reports: opened.reports,
+            page: tokio::spawn(serving),
+            stop_page,
+            pid_file,
+        })
+    }
+}
+
+/// What is shown until the engine has published: nothing is known yet.
+fn starting(now: Now, plant: &str) -> View {
+    View {
+        at: now.utc,
+        fact: 0,
+        plant: plant.to_owned(),
+        answer: Answer::Unknown,
+        because: "La surveillance démarre.".to_owned(),
+        since: now.utc,
+        lines: Vec::new(),
+        targets: Vec::new(),
+        own_faults: Vec::new(),
+    }
+}
+
+/// The engine and what only it may touch.
+struct Core {
+    engine: Engine,
+    journal: Journal,
+    view: watch::Sender<Arc<View>>,
+    /// The newest view whose fact is not on disk yet.
+    pending: Option<Arc<View>>,
+    committed: u64,
+    pulse: Pulse,
+    settings: config::Settings,
+    plant: Arc<Plant>,
+    config_file: Option<PathBuf>,
+}
+
+impl Open {
+    /// Where the page is served.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the pages show, as it changes.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.core.view.subscribe()
+    }
+
+    /// Watches the plant until [`Command::Stop`], or until nobody is left to send it.
+    ///
+    /// # Errors
+    /// When the page could not be served to the end; the watching itself does not fail.
+    pub async fn watch(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), web::Error> {
+        self.core.handle(Input::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+        self.perform();
+        systemd::notify("READY=1");
+        let watchdog = systemd::is_watched();
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let deadline = self.core.engine.deadline().map(|(at, _)| at);
+            let sleep = deadline.map_or(BEAT, |at| at.since(clock::instant()));
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Reload) => self.core.reload(),
+                    Some(Command::Stop) | None => break,
+                },
+                Some(report) = self.reports.recv() => self.core.report(report),
+                happened = self.jobs.next() => {
+                    for input in happened {
+                        self.core.handle(input);
+                    }
+                }
+                _ = beat.tick() => {
+                    for input in self.jobs.overdue(clock::now()) {
+                        self.core.handle(input);
+                    }
+                    self.core.beat();
+                    if watchdog {
+                        systemd::notify("WATCHDOG=1");
+                    }
+                }
+                () = tokio::time::sleep(sleep) => {
+                    if let Some(at) = deadline {
+                        self.core.pulse.woken(clock::instant().since(at));
+                    }
+                    self.core.handle(Input::Wake);
+                }
+            }
+            self.perform();
+        }
+        self.stop().await
+    }
+
+    /// Does what the engine asks for, until it asks for nothing.
+    fn perform(&mut self) {
+        while let Some(output) = self.core.engine.poll_output() {
+            match output {
+                Output::Probe {
+                    run,
+                    probe,
+                    check,
+                    timeout,
+                    confirm,
+                } => self.jobs.start(run, probe, check, timeout, confirm),
+                Output::Record(fact) => self.core.journal.append(fact),
+                Output::Publish(view) => self.core.publish(view),
+            }
+        }
+    }
+
+    async fn stop(mut self) -> Result<(), web::Error> {
+        systemd::notify("STOPPING=1");
+        tracing::info!("stopping: ending calls and removing bindings");
+        self.jobs.stop().await;
+        self.core.handle(Input::Stopping);
+        self.perform();
+        self.core.journal.close().await;
+        // Nothing was published without its fact: what the journal just wrote needs no page any more.
+        let _ = self.stop_page.send(());
+        let _ = std::fs::remove_file(&self.pid_file);
+        match tokio::time::timeout(CLOSE_WITHIN, &mut self.page).await {
+            Ok(Ok(served)) => served,
+            // A page that panicked or hangs must not hold the end of the service.
+            Ok(Err(_)) | Err(_) => {
+                self.page.abort();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Gives one input to the engine, after the step of the wall clock that may lie before it.
+    fn handle(&mut self, input: Input) {
+        let now = clock::now();
+        if let Some(by_ns) = self.pulse.stepped(now) {
+            tracing::warn!(by_ms = by_ns / 1_000_000, "the wall clock was set");
+            self.engine.handle(now, Input::ClockStepped { by_ns });
+        }
+        self.engine.handle(now, input);
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Committed { up_to } => {
+                self.committed = self.committed.max(up_to);
+                self.handle(Input::Committed { up_to });
+                self.show();
+            }
+            Report::Trouble(failure) => {
+                tracing::error!(code = %failure.code, "{}", failure.words);
+                self.handle(Input::OwnFault(failure));
+            }
+            Report::TroubleOver { code } => {
+                tracing::info!(code, "the journal can be written again");
+                self.handle(Input::OwnFaultOver { code });
+            }
+        }
+    }
+
+    fn publish(&mut self, view: Arc<View>) {
+        self.pending = Some(view);
+        self.show();
+    }
+
+    /// Shows the newest view as soon as the fact behind it is on disk.
+    fn show(&mut self) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|view| view.fact <= self.committed)
+            && let Some(view) = self.pending.take()
+        {
+            self.view.send_replace(view);
+        }
+    }
+
+    fn beat(&mut self) {
+        for seen in self.pulse.beat(clock::now()) {
+            match seen {
+                Seen::Clock(state) => self.handle(Input::Clock(state)),
+                Seen::Overloaded { late } => {
+                    let words = format!(
+                        "this machine was too slow: the watchdog woke {} ms late; give it more CPU, or \
+                         probe less often",
+                        late.as_millis()
+                    );
+                    tracing::warn!(late_ms = late.as_millis(), "overloaded");
+                    self.handle(Input::OwnFault(Failure::new(
+                        Blame::Ours,
+                        pulse::OVERLOAD,
+                        words,
+                    )));
+                }
+                Seen::Relieved => self.handle(Input::OwnFaultOver {
+                    code: pulse::OVERLOAD.to_owned(),
+                }),
+            }
+        }
+    }
+
+    /// Applies the configuration file if it is good, and keeps what there is if it is not.
+    fn reload(&mut self) {
+        let Some(path) = &self.config_file else {
+            tracing::warn!("there is no configuration file to read again");
+            return;
+        };
+        match config_file::load(path) {
+            Err(mistakes) => {
+                for mistake in &mistakes {
+                    tracing::error!("{mistake}");
+                }
+                tracing::error!(
+                    mistakes = mistakes.len(),
+                    "the new configuration is refused; the old one stays in force"
+                );
+            }
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                if loaded.settings != self.settings {
+                    tracing::warn!("the [service] settings changed: they apply after a restart");
+                }
+                if loaded.plant == *self.plant {
+                    tracing::info!("the configuration was read again: the plant is the same");
+                    return;
+                }
+                self.plant = Arc::new(loaded.plant);
+                tracing::info!(targets = self.plant.targets.len(), "watching the new plant");
+                self.handle(Input::Reconfigured(Arc::clone(&self.plant)));
+            }
+        }
+    }
+}

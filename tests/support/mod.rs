@@ -1,3 +1,0 @@
-//! What the promises are told with.
-
-pub(crate) mod world;
