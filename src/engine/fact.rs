@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::board::view::Answer;
-use crate::id::{LineId, ProbeId, TargetId};
+use crate::health::standing::{Change, Subject};
+use crate::id::ProbeId;
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Now, Utc};
 
@@ -61,12 +62,8 @@ pub enum Event {
         version: String,
     },
     ServiceStopped,
-    /// This plant is watched from now on. `probes` numbers the probes for the tallies that follow.
-    Configured {
-        plant: String,
-        digest: String,
-        probes: Vec<ProbeId>,
-    },
+    /// This plant is watched from now on.
+    Configured(Configured),
     /// One probe ended: every failure, every call, and every good one that ends a failure.
     Verdict(Judged),
     /// The good and the repeatedly blind runs that got no fact of their own since the last tally.
@@ -103,6 +100,22 @@ pub enum Event {
         /// How late we were woken at worst since the last heartbeat.
         late_ms: u64,
     },
+}
+
+/// A plant that came into force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Configured {
+    pub plant: String,
+    /// SHA-256 of all that is watched and how.
+    pub digest: String,
+    /// Numbers the probes for the tallies that follow, each with a short digest of what it asks.
+    pub probes: Vec<(ProbeId, String)>,
+    /// Probes that ask something else than before: what was known of them is forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<ProbeId>,
+    /// Targets and lines that are watched no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Subject>,
 }
 
 /// A probe's result as it is kept.
@@ -159,59 +172,6 @@ pub struct TallyLast {
     pub measures: Vec<Measure>,
 }
 
-/// Whose state changed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Subject {
-    Target(TargetId),
-    Line(LineId),
-}
-
-/// A state before and after.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    pub subject: Subject,
-    pub from: Word,
-    pub to: Standing,
-}
-
-/// The whole state of a target or a line as the page shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
-    /// The confirmed word.
-    pub word: Word,
-    /// Something else was seen (`failure` says what) and is being confirmed.
-    pub confirmed: bool,
-    /// Flapping: it swung too often of late.
-    pub unstable: bool,
-    /// Send time of the first run that gave this word.
-    pub since: Utc,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-    /// The parent whose failure explains this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub because_of: Option<TargetId>,
-    /// For a line: the PBX that answered the last good call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answered_by: Option<String>,
-}
-
-impl Standing {
-    /// Before anything was seen.
-    #[must_use]
-    pub const fn unseen(since: Utc) -> Self {
-        Self {
-            word: Word::Blind,
-            confirmed: true,
-            unstable: false,
-            since,
-            failure: None,
-            because_of: None,
-            answered_by: None,
-        }
-    }
-}
-
 impl Event {
     /// The word of this kind, equal to the `kind` in its JSON.
     #[must_use]
@@ -219,7 +179,7 @@ impl Event {
         match self {
             Self::ServiceStarted { .. } => "service_started",
             Self::ServiceStopped => "service_stopped",
-            Self::Configured { .. } => "configured",
+            Self::Configured(_) => "configured",
             Self::Verdict(_) => "verdict",
             Self::Tally { .. } => "tally",
             Self::BlindBegan { .. } => "blind_began",

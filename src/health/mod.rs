@@ -1,1 +1,501 @@
-//! (stub)
+//! What the verdicts mean: soft and hard states of targets and lines, and what to ask next.
+//!
+//! It knows words and names, not SIP. The engine hands in every finished run and the passing of time,
+//! and performs the effects: ask a probe at once, hurry it, record a change. Blind is a state of its
+//! own: a verdict we could not form never moves anything towards down.
+
+mod flap;
+mod judge;
+mod parents;
+pub mod record;
+pub mod replay;
+pub mod standing;
+pub mod state;
+mod topology;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::id::{LineId, ProbeId, TargetId};
+use crate::probe::{Failure, Word};
+use crate::time::{Instant, Now, Utc};
+use flap::Flap;
+pub use judge::SERVED_BY_BACKUP;
+use judge::{Behind, Judgement};
+pub use record::{Record, Seen};
+use standing::{Change, Standing, Subject};
+use state::Event;
+use topology::Topology;
+
+/// A failure is confirmed, and a recovery, after this pause: long enough for one lost burst to end.
+const CONFIRM_AFTER: Duration = Duration::from_millis(500);
+
+/// Since when a subject that was not announced yet is in its state: it has no fact so far.
+const UNBORN: Utc = Utc(0);
+
+/// What is judged, and how it hangs together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub targets: Vec<TargetSettings>,
+    pub lines: Vec<LineSettings>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetSettings {
+    pub id: TargetId,
+    pub name: String,
+    pub parents: Vec<TargetId>,
+    pub probes: Vec<ProbeSettings>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSettings {
+    pub id: ProbeId,
+    pub every: Duration,
+    pub timeout: Duration,
+    pub is_oracle: bool,
+    /// It holds a channel while it runs, so it is not asked lightly.
+    pub is_call: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineSettings {
+    pub id: LineId,
+    pub proofs: Vec<ProbeId>,
+    /// DTMF signature to the name of its PBX, the normal one first.
+    pub signatures: Vec<(String, String)>,
+}
+
+/// What the engine must do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Run this probe after so long; `confirm` from another source port.
+    Ask {
+        probe: ProbeId,
+        after: Duration,
+        confirm: bool,
+    },
+    /// While its target or line is down this proof is asked more often.
+    Hurry { probe: ProbeId, on: bool },
+    /// Nothing conclusive was heard of this probe for too long.
+    Stale { probe: ProbeId },
+    /// Record this; it is in force already.
+    Changed(Change),
+}
+
+#[derive(Debug)]
+pub struct Health {
+    topology: Topology,
+    probes: BTreeMap<ProbeId, Record>,
+    subjects: BTreeMap<Subject, Judged>,
+    /// When each probe goes stale.
+    stale: BTreeSet<(Instant, ProbeId)>,
+    /// When to judge again although nothing happened.
+    again: BTreeSet<(Instant, Subject)>,
+    effects: VecDeque<Effect>,
+}
+
+/// A target or a line under judgement.
+#[derive(Clone, Debug)]
+struct Judged {
+    standing: Standing,
+    flap: Flap,
+    /// Shortest interval of its probes.
+    every: Duration,
+    /// Down by its own probes, waiting for its parents until then.
+    held_until: Option<Instant>,
+    again_at: Option<Instant>,
+}
+
+impl Health {
+    #[must_use]
+    pub fn new(now: Now, settings: Settings) -> Self {
+        let mut health = Self {
+            topology: Topology::default(),
+            probes: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            again: BTreeSet::new(),
+            effects: VecDeque::new(),
+        };
+        health.reconcile(now, settings);
+        health
+    }
+
+    /// Records the first standing of what is new, then judges everything.
+    pub fn announce(&mut self, now: Now) {
+        for (subject, judged) in &mut self.subjects {
+            if judged.standing.since == UNBORN {
+                judged.standing.since = now.utc;
+                self.effects.push_back(Effect::Changed(Change {
+                    subject: subject.clone(),
+                    from: judged.standing.word,
+                    to: judged.standing.clone(),
+                }));
+            }
+        }
+        self.judge(now, self.subjects.keys().cloned().collect());
+    }
+
+    #[must_use]
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        self.subjects.keys().cloned().collect()
+    }
+
+    /// Judges these from now on (`announce` follows). What stays keeps its
+    /// state, what is new is unseen, what is gone is forgotten.
+    pub fn reconcile(&mut self, now: Now, settings: Settings) {
+        let mut old_probes = std::mem::take(&mut self.probes);
+        let mut old_subjects = std::mem::take(&mut self.subjects);
+        self.stale.clear();
+        self.again.clear();
+        self.topology = Topology::new(&settings);
+        for target in settings.targets {
+            let every = target.probes.iter().map(|probe| probe.every).min();
+            self.keep(&mut old_subjects, Subject::Target(target.id), every);
+            for probe in target.probes {
+                let kept = old_probes.remove(&probe.id);
+                let mut record = kept.unwrap_or_else(|| Record::new(probe.clone(), now));
+                record.settings = probe;
+                self.probes.insert(record.settings.id.clone(), record);
+            }
+        }
+        for line in settings.lines {
+            let every = line.proofs.iter().filter_map(|id| self.probes.get(id));
+            let every = every.map(|record| record.settings.every).min();
+            self.keep(&mut old_subjects, Subject::Line(line.id), every);
+        }
+        for (id, record) in &self.probes {
+            self.stale
+                .extend(record.stale_at().map(|at| (at, id.clone())));
+        }
+    }
+
+    fn keep(
+        &mut self,
+        old: &mut BTreeMap<Subject, Judged>,
+        subject: Subject,
+        every: Option<Duration>,
+    ) {
+        let every = every.unwrap_or(Duration::from_secs(60));
+        let mut judged = old.remove(&subject).unwrap_or_else(|| Judged {
+            standing: Standing::unseen(UNBORN),
+            flap: Flap::default(),
+            every,
+            held_until: None,
+            again_at: None,
+        });
+        judged.every = every;
+        judged.again_at = None;
+        self.subjects.insert(subject, judged);
+    }
+
+    /// Takes in a finished run.
+    pub fn observe(&mut self, now: Now, probe: &ProbeId, seen: Seen) {
+        let Some(record) = self.probes.get_mut(probe) else {
+            return;
+        };
+        let before = record.state;
+        if let Some(at) = record.stale_at() {
+            self.stale.remove(&(at, probe.clone()));
+        }
+        let again = record.observe(Some(now.instant), seen);
+        if let Some(at) = record.stale_at() {
+            self.stale.insert((at, probe.clone()));
+        }
+        let after = record.state;
+        if again {
+            self.effects.push_back(Effect::Ask {
+                probe: probe.clone(),
+                after: CONFIRM_AFTER,
+                confirm: true,
+            });
+        }
+        if before.turn() != after.turn()
+            && let Some(worse) = after.turn()
+        {
+            self.ask_around(probe, worse);
+        }
+        self.corroborate(now.instant, probe);
+        self.judge(now, self.topology.touched_by(probe));
+    }
+
+    /// A first failure asks at once those that could prove, disprove or explain it; a first good run
+    /// asks those that still fail.
+    fn ask_around(&mut self, probe: &ProbeId, worse: bool) {
+        for near in self.topology.near(probe) {
+            let Some(record) = self.probes.get(near) else {
+                continue;
+            };
+            let wanted = if worse {
+                !record.state.fails_again()
+            } else {
+                record.state.word() != Word::Good
+            };
+            // Calls into a plant that flaps would only add to its load.
+            let spared = record.settings.is_call && self.is_unstable_around(near);
+            if wanted && !spared {
+                self.effects.push_back(Effect::Ask {
+                    probe: near.clone(),
+                    after: Duration::ZERO,
+                    confirm: false,
+                });
+            }
+        }
+    }
+
+    fn is_unstable_around(&self, probe: &ProbeId) -> bool {
+        self.topology
+            .touched_by(probe)
+            .iter()
+            .filter_map(|subject| self.subjects.get(subject))
+            .any(|judged| judged.standing.unstable)
+    }
+
+    /// Hints that fail again and again make one failure of the oracle enough, and the other way round.
+    fn corroborate(&mut self, now: Instant, probe: &ProbeId) {
+        let Some(target) = self.topology.target_of(probe) else {
+            return;
+        };
+        let (mut hints_fail, mut oracles) = (false, Vec::new());
+        for id in self.topology.probes_of(target) {
+            let record = &self.probes[id];
+            if self.topology.is_hint(id) {
+                hints_fail |= record.state.fails_again();
+            } else {
+                oracles.push(id.clone());
+            }
+        }
+        if hints_fail {
+            for id in oracles {
+                let record = self
+                    .probes
+                    .get_mut(&id)
+                    .expect("the topology names probes that exist");
+                let sent = record.turned;
+                record.step(now, Event::Corroborated, sent);
+            }
+        }
+    }
+
+    /// Time has passed: proofs go stale, held states are decided.
+    pub fn tick(&mut self, now: Now) {
+        while let Some((at, probe)) = self.stale.first().cloned() {
+            if at > now.instant {
+                break;
+            }
+            self.stale.pop_first();
+            if let Some(record) = self.probes.get_mut(&probe)
+                && record.stale_at() == Some(at)
+            {
+                record.step(now.instant, Event::Stale, now.utc);
+                self.effects.push_back(Effect::Stale {
+                    probe: probe.clone(),
+                });
+                self.judge(now, self.topology.touched_by(&probe));
+            }
+        }
+        let mut due = BTreeSet::new();
+        while let Some((at, subject)) = self.again.first().cloned() {
+            if at > now.instant {
+                break;
+            }
+            self.again.pop_first();
+            if let Some(judged) = self.subjects.get_mut(&subject) {
+                judged.again_at = None;
+            }
+            due.insert(subject);
+        }
+        if !due.is_empty() {
+            self.judge(now, due);
+        }
+    }
+
+    /// Judges these, and whatever their change touches.
+    fn judge(&mut self, now: Now, mut open: BTreeSet<Subject>) {
+        while let Some(subject) = open.pop_first() {
+            if self.judge_one(now, &subject) {
+                // A change is seen by its neighbours; parents form no circle, so this ends.
+                open.extend(self.topology.neighbours(&subject));
+            }
+        }
+    }
+
+    fn judge_one(&mut self, now: Now, subject: &Subject) -> bool {
+        let (judgement, answered_by) = match subject {
+            Subject::Target(id) => (self.judge_target(now.instant, id), None),
+            Subject::Line(id) => self.judge_line(id),
+        };
+        let (Some(judgement), Some(judged)) = (judgement, self.subjects.get(subject)) else {
+            return false;
+        };
+        let mut judged = judged.clone();
+        let mut next = judged.standing.clone();
+        let explanation = self.explanation(now.instant, subject, &judgement, &judged);
+        judged.held_until = explanation.held_until;
+        let word = if explanation.held_until.is_some() {
+            judged.standing.word
+        } else {
+            judgement.word
+        };
+        next.confirmed = judgement.settled && explanation.held_until.is_none();
+        if word != next.word {
+            next.word = word;
+            next.since = judgement.since;
+        }
+        // The words of a failure vary from run to run ("after 2001 ms"): those of its beginning stay.
+        let same_story = next.word == judged.standing.word
+            && next.confirmed == judged.standing.confirmed
+            && code(next.failure.as_ref()) == code(judgement.failure.as_ref());
+        if !same_story {
+            next.failure.clone_from(&judgement.failure);
+        }
+        if next.word == Word::Good && next.confirmed {
+            next.failure = None;
+        }
+        next.because_of = explanation.because_of;
+        next.answered_by = answered_by;
+        if judged.standing.swings_to(&next) {
+            judged.flap.swing(now.utc);
+        }
+        next.unstable = judged
+            .flap
+            .is_unstable(now.utc, judged.every, judged.standing.unstable);
+        let flap_ends = next
+            .unstable
+            .then(|| now.instant + judged.flap.may_end_in(now.utc, judged.every));
+        let again_at = [judged.held_until, judgement.again_at, flap_ends];
+        self.settle(
+            now.instant,
+            subject,
+            judged,
+            next,
+            again_at.into_iter().flatten().min(),
+        )
+    }
+
+    /// Puts the new standing in force; says whether it changed.
+    fn settle(
+        &mut self,
+        now: Instant,
+        subject: &Subject,
+        mut judged: Judged,
+        next: Standing,
+        again_at: Option<Instant>,
+    ) -> bool {
+        // A moment that has come already would wake us in a circle.
+        let again_at = again_at.map(|at| at.max(now + Duration::from_millis(100)));
+        if let Some(old) = judged.again_at {
+            self.again.remove(&(old, subject.clone()));
+        }
+        self.again.extend(again_at.map(|at| (at, subject.clone())));
+        judged.again_at = again_at;
+        let changed = next != judged.standing;
+        if changed {
+            let was_down = judged.standing.word == Word::Down;
+            let is_down = next.word == Word::Down;
+            if was_down != is_down {
+                self.hurry(subject, is_down);
+            }
+            self.effects.push_back(Effect::Changed(Change {
+                subject: subject.clone(),
+                from: judged.standing.word,
+                to: next.clone(),
+            }));
+            judged.standing = next;
+        }
+        self.subjects.insert(subject.clone(), judged);
+        changed
+    }
+
+    fn hurry(&mut self, subject: &Subject, on: bool) {
+        for probe in self.topology.proofs_of(subject) {
+            self.effects.push_back(Effect::Hurry { probe, on });
+        }
+    }
+
+    fn judge_target(&self, now: Instant, id: &TargetId) -> Option<Judgement> {
+        let probes: Vec<_> = self
+            .topology
+            .probes_of(id)
+            .map(|probe| (self.topology.part(probe), &self.probes[probe]))
+            .collect();
+        judge::target(&probes, self.behind(id), now)
+    }
+
+    fn behind(&self, gateway: &TargetId) -> Behind {
+        let mut pbxs = self
+            .topology
+            .behind(gateway)
+            .filter_map(|id| self.standing_of(id))
+            .peekable();
+        if pbxs.peek().is_none() {
+            return Behind::Answering;
+        }
+        let (mut all_down, mut unsettled) = (true, false);
+        for standing in pbxs {
+            all_down &= standing.word == Word::Down;
+            unsettled |= !standing.confirmed;
+        }
+        match (all_down, unsettled) {
+            (true, _) => Behind::AllDown,
+            (false, true) => Behind::Unsettled,
+            (false, false) => Behind::Answering,
+        }
+    }
+
+    fn judge_line(&self, id: &LineId) -> (Option<Judgement>, Option<String>) {
+        let Some(line) = self.topology.line(id) else {
+            return (None, None);
+        };
+        let calls: Vec<&Record> = line
+            .proofs
+            .iter()
+            .filter_map(|probe| self.probes.get(probe))
+            .collect();
+        let serving = |signature: &str| {
+            let known = line.signatures.iter().find(|(dtmf, _)| dtmf == signature);
+            known.map(|(_, pbx)| pbx.clone())
+        };
+        let normal = line.signatures.first().map(|(_, pbx)| pbx.as_str());
+        judge::line(&calls, serving, normal)
+    }
+
+    fn standing_of(&self, target: &TargetId) -> Option<&Standing> {
+        self.standing(&Subject::Target(target.clone()))
+    }
+
+    #[must_use]
+    pub fn standing(&self, subject: &Subject) -> Option<&Standing> {
+        self.subjects.get(subject).map(|judged| &judged.standing)
+    }
+
+    #[must_use]
+    pub fn record(&self, probe: &ProbeId) -> Option<&Record> {
+        self.probes.get(probe)
+    }
+
+    /// The probes whose good runs prove this target or line.
+    pub fn proofs_of(&self, subject: &Subject) -> Vec<ProbeId> {
+        self.topology.proofs_of(subject)
+    }
+
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When `tick` has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let stale = self.stale.first().map(|(at, _)| *at);
+        let again = self.again.first().map(|(at, _)| *at);
+        [stale, again].into_iter().flatten().min()
+    }
+}
+
+fn code(failure: Option<&Failure>) -> Option<&str> {
+    failure.map(|failure| failure.code.as_ref())
+}
+
+#[cfg(test)]
+mod tests;

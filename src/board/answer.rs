@@ -1,0 +1,220 @@
+//! *Peut-on prendre des appels ?* by the lines, and the sentence behind it, in French, for a supervisor under stress: short, no abbreviations,
+//! the names that the customer uses. Times are not in it: the page shows them beside, always fresh.
+
+use super::view::Answer;
+use crate::health::SERVED_BY_BACKUP;
+use crate::probe::{Failure, Word};
+
+/// What the sentence needs to know of one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineStory<'a> {
+    pub name: &'a str,
+    pub word: Word,
+    pub answered_by: Option<&'a str>,
+    pub failure: Option<&'a Failure>,
+    /// Name of the equipment whose failure explains this one.
+    pub because_of: Option<&'a str>,
+}
+
+impl LineStory<'_> {
+    /// Every call is taken, by the backup.
+    fn is_on_backup(&self) -> bool {
+        self.word == Word::Degraded
+            && self
+                .failure
+                .is_some_and(|failure| failure.code == SERVED_BY_BACKUP)
+    }
+}
+
+/// Can calls be taken? A line on its backup takes them all; a line that we cannot see forbids a yes.
+#[must_use]
+pub fn answer(lines: &[LineStory<'_>]) -> Answer {
+    let count = |word: Word| lines.iter().filter(|line| line.word == word).count();
+    let (down, blind) = (count(Word::Down), count(Word::Blind));
+    if lines.len() == blind {
+        Answer::Unknown
+    } else if down > 0 && down + blind == lines.len() {
+        Answer::No
+    } else if down > 0 {
+        Answer::Partly
+    } else if blind > 0 {
+        Answer::Unknown
+    } else if lines
+        .iter()
+        .any(|line| line.word == Word::Degraded && !line.is_on_backup())
+    {
+        Answer::Partly
+    } else {
+        Answer::Yes
+    }
+}
+
+/// Why `answer` says what it says.
+#[must_use]
+pub fn because(lines: &[LineStory<'_>], own_faults: &[Failure]) -> String {
+    let of = |word: Word| -> Vec<&LineStory<'_>> {
+        lines.iter().filter(|line| line.word == word).collect()
+    };
+    let (down, blind, degraded) = (of(Word::Down), of(Word::Blind), of(Word::Degraded));
+    match answer(lines) {
+        Answer::Unknown => unknown(lines.len(), &blind, own_faults),
+        Answer::No => {
+            let what = if lines.len() == 1 {
+                format!("La ligne {} ne répond pas", down[0].name)
+            } else {
+                "Aucune ligne ne répond".to_owned()
+            };
+            format!("{what}{}.", cause(&down))
+        }
+        Answer::Partly if !down.is_empty() => {
+            let verb = if down.len() == 1 {
+                "ne répond pas"
+            } else {
+                "ne répondent pas"
+            };
+            format!(
+                "{} sur {} {verb} : {}{}.",
+                plural(down.len(), "ligne", "lignes"),
+                lines.len(),
+                names(&down),
+                cause(&down)
+            )
+        }
+        Answer::Partly => format!(
+            "Les appels passent mal : {}.",
+            names(
+                &degraded
+                    .into_iter()
+                    .filter(|line| !line.is_on_backup())
+                    .collect::<Vec<_>>()
+            )
+        ),
+        Answer::Yes => match degraded.first().and_then(|line| line.answered_by) {
+            Some(backup) => {
+                format!("Les appels sont pris par le secours, {backup}.")
+            }
+            None if lines.len() == 1 => {
+                format!("La ligne {} répond à nos appels d’essai.", lines[0].name)
+            }
+            None => "Toutes les lignes répondent à nos appels d’essai.".to_owned(),
+        },
+    }
+}
+
+fn unknown(all: usize, blind: &[&LineStory<'_>], own_faults: &[Failure]) -> String {
+    if all == 0 {
+        return "Aucune ligne n’est surveillée.".to_owned();
+    }
+    let why = if own_faults.is_empty() {
+        ""
+    } else {
+        " (panne de la surveillance elle-même)"
+    };
+    if blind.len() == all {
+        format!("Aucun appel d’essai récent ne permet de le dire{why}.")
+    } else {
+        format!("Pas d’appel d’essai récent sur {}{why}.", names(blind))
+    }
+}
+
+fn cause(down: &[&LineStory<'_>]) -> String {
+    let first = down.first().and_then(|line| line.because_of);
+    match first {
+        Some(name) if down.iter().all(|line| line.because_of == first) => {
+            format!(" : {name} est en panne")
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+fn names(lines: &[&LineStory<'_>]) -> String {
+    let names: Vec<&str> = lines.iter().map(|line| line.name).collect();
+    names.join(" ; ")
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Blame;
+
+    fn line(name: &'static str, word: Word) -> LineStory<'static> {
+        LineStory {
+            name,
+            word,
+            answered_by: None,
+            failure: None,
+            because_of: None,
+        }
+    }
+
+    #[test]
+    fn each_answer_has_its_sentence() {
+        let backup = Failure::new(Blame::Misbehaved, SERVED_BY_BACKUP, "");
+        let on_backup = LineStory {
+            answered_by: Some("XIVO 2"),
+            failure: Some(&backup),
+            ..line("119", Word::Degraded)
+        };
+        let behind_patton = LineStory {
+            because_of: Some("Patton"),
+            ..line("119", Word::Down)
+        };
+        let good = line("119", Word::Good);
+        let cases: &[(&[LineStory<'_>], Answer, &str)] = &[
+            (&[], Answer::Unknown, "Aucune ligne n’est surveillée."),
+            (
+                std::slice::from_ref(&good),
+                Answer::Yes,
+                "La ligne 119 répond à nos appels d’essai.",
+            ),
+            (
+                &[good.clone(), line("file", Word::Good)],
+                Answer::Yes,
+                "Toutes les lignes répondent à nos appels d’essai.",
+            ),
+            (
+                std::slice::from_ref(&on_backup),
+                Answer::Yes,
+                "Les appels sont pris par le secours, XIVO 2.",
+            ),
+            (
+                std::slice::from_ref(&behind_patton),
+                Answer::No,
+                "La ligne 119 ne répond pas : Patton est en panne.",
+            ),
+            (
+                &[good.clone(), line("file", Word::Down)],
+                Answer::Partly,
+                "1 ligne sur 2 ne répond pas : file.",
+            ),
+            (
+                &[good.clone(), line("file", Word::Degraded)],
+                Answer::Partly,
+                "Les appels passent mal : file.",
+            ),
+            (
+                &[good.clone(), line("file", Word::Blind)],
+                Answer::Unknown,
+                "Pas d’appel d’essai récent sur file.",
+            ),
+            (
+                &[line("119", Word::Down), line("file", Word::Blind)],
+                Answer::No,
+                "Aucune ligne ne répond.",
+            ),
+            (
+                &[line("119", Word::Blind)],
+                Answer::Unknown,
+                "Aucun appel d’essai récent ne permet de le dire.",
+            ),
+        ];
+        for (lines, expected, sentence) in cases {
+            assert_eq!(answer(lines), *expected, "{sentence}");
+            assert_eq!(because(lines, &[]), *sentence);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Rebuilding the states from the journal, so that a restart in the middle of an outage goes on with
+//! that outage, and an auditor who replays the same facts sees the same page.
+
+use super::Engine;
+use super::fact::{ChainBreak, Event, Fact, Judged, TallyRow};
+use crate::health::{Seen, replay::Uncounted};
+use crate::time::{Instant, Now, Utc};
+
+/// Why a journal cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Chain(#[from] ChainBreak),
+    #[error("fact {seq} cannot be read by this version: {error}")]
+    Unreadable { seq: u64, error: serde_json::Error },
+}
+
+impl Engine {
+    /// Takes over what the journal tells, before `Input::Started`.
+    pub fn replay<'a>(
+        &mut self,
+        now: Now,
+        facts: impl IntoIterator<Item = &'a Fact>,
+    ) -> Result<(), ReplayError> {
+        for fact in facts {
+            self.chain.resume(fact)?;
+            let event = fact.event().map_err(|error| ReplayError::Unreadable {
+                seq: fact.seq,
+                error,
+            })?;
+            let at = self.boot_moment(now, fact);
+            self.apply(now, at, fact.utc, event);
+        }
+        self.committed = self.chain.seq;
+        Ok(())
+    }
+
+    /// When the fact was stamped, on the present boot clock; `None` if that was before this boot.
+    fn boot_moment(&self, now: Now, fact: &Fact) -> Option<Instant> {
+        if fact.boot_id == self.chain.boot_id {
+            return Some(fact.boot.min(now.instant));
+        }
+        let ago = now.utc.since(fact.utc);
+        let ago = u64::try_from(ago.as_nanos()).ok()?;
+        now.instant.0.checked_sub(ago).map(Instant)
+    }
+
+    fn apply(&mut self, now: Now, at: Option<Instant>, utc: Utc, event: Event) {
+        match event {
+            Event::ServiceStarted { .. } => {
+                self.own_faults.clear();
+                self.health.replay_start();
+            }
+            Event::Configured(configured) => {
+                let (probes, subjects) = (&configured.forgotten, &configured.dropped);
+                self.health.replay_forget(now, probes, subjects);
+                for subject in subjects {
+                    self.known.remove(subject);
+                }
+                self.numbered = configured.probes;
+            }
+            Event::Verdict(judged) => self.apply_verdict(at, judged),
+            Event::Tally { rows } => {
+                for row in rows {
+                    self.apply_tally(at, row);
+                }
+            }
+            Event::BlindBegan { probe } => self.health.replay_stale(at, utc, &probe),
+            Event::Soft(change) | Event::Hard(change) => {
+                self.health.replay_change(utc, &change);
+                self.known.insert(change.subject);
+            }
+            Event::Answered { to, .. } => {
+                self.answer = to;
+                self.answered_since = utc;
+            }
+            Event::OwnFaultBegan { failure } => {
+                self.own_faults
+                    .insert(failure.code.clone().into_owned(), failure);
+            }
+            Event::OwnFaultEnded { code } => {
+                self.own_faults.remove(&code);
+            }
+            Event::ServiceStopped | Event::ClockStepped { .. } | Event::Heartbeat { .. } => {}
+        }
+    }
+
+    fn apply_verdict(&mut self, at: Option<Instant>, judged: Judged) {
+        let seen = Seen {
+            started: at.unwrap_or_default(),
+            sent: judged.sent,
+            word: judged.word,
+            failure: judged.failure,
+            took_ns: judged.took_ns,
+            measures: judged.measures,
+            signature: judged.signature,
+        };
+        self.health.replay_verdict(at, &judged.probe, seen);
+        self.next_run = self.next_run.max(judged.run);
+    }
+
+    fn apply_tally(&mut self, at: Option<Instant>, row: TallyRow) {
+        let Some((probe, _)) = self.numbered.get(row.probe) else {
+            return;
+        };
+        let uncounted = Uncounted {
+            good: row.good,
+            blind: row.blind,
+            last_good: row.last_good,
+            last: row
+                .last
+                .map(|last| (last.sent, last.took_ns, last.measures)),
+            at,
+        };
+        self.health.replay_uncounted(probe, uncounted);
+    }
+}

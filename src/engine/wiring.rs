@@ -1,0 +1,95 @@
+//! From the plant to the settings of the schedule and of health, and its digest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::fact::Hash;
+use super::plant::{Plant, Probe, Role};
+use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
+use crate::id::ProbeId;
+use crate::probe::Check;
+use crate::schedule;
+
+/// What the engine needs to start a probe.
+#[derive(Clone, Debug)]
+pub(super) struct Wired {
+    pub(super) check: Arc<Check>,
+    pub(super) timeout: Duration,
+    pub(super) is_call: bool,
+    /// Short digest of what it asks: another one makes it another probe.
+    pub(super) digest: String,
+}
+
+pub(super) fn probes(plant: &Plant) -> impl Iterator<Item = &Probe> {
+    plant.targets.iter().flat_map(|target| &target.probes)
+}
+
+pub(super) fn wired(plant: &Plant) -> BTreeMap<ProbeId, Wired> {
+    let wire = |probe: &Probe| Wired {
+        check: Arc::clone(&probe.check),
+        timeout: probe.timeout,
+        is_call: is_call(probe),
+        digest: sha256(&format!("{:?}", probe.check)).to_string()[..16].to_owned(),
+    };
+    probes(plant)
+        .map(|probe| (probe.id.clone(), wire(probe)))
+        .collect()
+}
+
+pub(super) fn schedule(plant: &Plant) -> Vec<schedule::Settings> {
+    probes(plant)
+        .map(|probe| schedule::Settings {
+            probe: probe.id.clone(),
+            every: probe.every,
+            timeout: probe.timeout,
+            trunk: probe.trunk.clone(),
+        })
+        .collect()
+}
+
+pub(super) fn health(plant: &Plant) -> health::Settings {
+    let probe = |probe: &Probe| ProbeSettings {
+        id: probe.id.clone(),
+        every: probe.every,
+        timeout: probe.timeout,
+        is_oracle: probe.role == Role::Oracle,
+        is_call: is_call(probe),
+    };
+    health::Settings {
+        targets: plant
+            .targets
+            .iter()
+            .map(|target| TargetSettings {
+                id: target.id.clone(),
+                name: target.name.clone(),
+                parents: target.parents.clone(),
+                probes: target.probes.iter().map(probe).collect(),
+            })
+            .collect(),
+        lines: plant
+            .lines
+            .iter()
+            .map(|line| LineSettings {
+                id: line.id.clone(),
+                proofs: line.proofs.clone(),
+                signatures: line.signatures.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// SHA-256 of all that is watched and how. Secrets are references in a plant, never values.
+pub(super) fn digest(plant: &Plant) -> String {
+    sha256(&format!("{plant:?}")).to_string()
+}
+
+fn sha256(text: &str) -> Hash {
+    Hash(Sha256::digest(text.as_bytes()).into())
+}
+
+fn is_call(probe: &Probe) -> bool {
+    probe.trunk.is_some() || matches!(*probe.check, Check::Call(_))
+}

@@ -1,0 +1,156 @@
+//! What is known of one probe: its state, its last result, its counts.
+
+use super::ProbeSettings;
+use super::state::{Event, State};
+use crate::probe::{Failure, Measure, Word};
+use crate::time::{Instant, Now, Utc};
+
+/// A conclusive verdict keeps its probe fresh for so many intervals (and one time-out). Fewer turn a
+/// single skipped run into blindness; more show an old proof as a new one.
+const FRESH_INTERVALS: u32 = 3;
+
+/// One finished run, as the engine hands it in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// When the run was started, on our own clock.
+    pub started: Instant,
+    /// When its first packet left.
+    pub sent: Utc,
+    pub word: Word,
+    pub failure: Option<Failure>,
+    pub took_ns: Option<u64>,
+    pub measures: Vec<Measure>,
+    /// DTMF heard by a call.
+    pub signature: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub(super) settings: ProbeSettings,
+    pub(super) state: State,
+    /// Send time of the first run that led to the present word.
+    pub(super) since: Utc,
+    /// Send time of the first run that pointed away from it.
+    pub(super) turned: Utc,
+    /// Start of the first run of the present series of failures.
+    pub(super) first_failed: Option<Instant>,
+    /// When the present word was confirmed.
+    pub(super) confirmed_at: Instant,
+    /// Start of the last run that told anything; `None` if it was before this boot.
+    pub(super) conclusive: Option<Instant>,
+    /// End of that run; decides freshness.
+    pub(super) seen_at: Option<Instant>,
+    /// The last run of all.
+    pub last: Option<Seen>,
+    /// The failure that the present series began with.
+    pub(super) failure: Option<Failure>,
+    pub last_good: Option<Utc>,
+    pub(super) last_signature: Option<String>,
+    /// Since start, by word, in the order of `Word::ALL`.
+    pub runs: [u64; 4],
+}
+
+impl Record {
+    pub(super) fn new(settings: ProbeSettings, now: Now) -> Self {
+        Self {
+            settings,
+            state: State::UNSEEN,
+            since: now.utc,
+            turned: now.utc,
+            first_failed: None,
+            confirmed_at: now.instant,
+            conclusive: None,
+            seen_at: None,
+            last: None,
+            failure: None,
+            last_good: None,
+            last_signature: None,
+            runs: [0; 4],
+        }
+    }
+
+    /// Would this verdict change anything but counts and the last result? If not, it needs no fact.
+    #[must_use]
+    pub fn is_news(&self, word: Word, failure: Option<&Failure>) -> bool {
+        match word {
+            Word::Good => self.state != State::Good,
+            Word::Degraded | Word::Down => true,
+            Word::Blind => !self.last.as_ref().is_some_and(|last| {
+                last.word == Word::Blind
+                    && last.failure.as_ref().map(|f| &f.code) == failure.map(|f| &f.code)
+            }),
+        }
+    }
+
+    /// Takes in a finished run; says whether to ask again at once. `ended` is `None` for a run that
+    /// the journal tells from an earlier boot.
+    pub(super) fn observe(&mut self, ended: Option<Instant>, seen: Seen) -> bool {
+        self.runs[index(seen.word)] += 1;
+        match seen.word {
+            Word::Good => {
+                self.last_good = Some(seen.sent);
+                self.last_signature.clone_from(&seen.signature);
+            }
+            Word::Degraded => self.last_signature.clone_from(&seen.signature),
+            Word::Down | Word::Blind => {}
+        }
+        if seen.word != Word::Blind {
+            self.conclusive = ended.map(|_| seen.started);
+            self.seen_at = ended;
+        }
+        if matches!(seen.word, Word::Degraded | Word::Down) {
+            self.first_failed.get_or_insert(seen.started);
+            self.failure.clone_from(&seen.failure);
+        }
+        let (sent, event) = (seen.sent, Event::from(seen.word));
+        self.last = Some(seen);
+        self.step(ended.unwrap_or_default(), event, sent)
+    }
+
+    /// Any event; `sent` is when the run that brought it left.
+    pub(super) fn step(&mut self, at: Instant, event: Event, sent: Utc) -> bool {
+        let before = self.state;
+        let step = before.step(event);
+        self.state = step.state;
+        if before.is_settled() || before.turn() != step.state.turn() {
+            self.turned = sent;
+        }
+        if before.word() != step.state.word() {
+            self.confirmed_at = at;
+            self.since = self.turned;
+        }
+        if step.state == State::Good {
+            self.first_failed = None;
+            self.failure = None;
+        }
+        step.ask_again
+    }
+
+    /// When this becomes stale, if nothing conclusive comes; `None` if it is blind already.
+    pub(super) fn stale_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Blind { .. } => None,
+            State::Good
+            | State::Degraded
+            | State::Down
+            | State::Suspect { .. }
+            | State::Recovering { .. } => Some(self.seen_at.map_or(Instant::default(), |seen| {
+                seen + self.settings.every * FRESH_INTERVALS + self.settings.timeout
+            })),
+        }
+    }
+
+    /// A good run that started after `when` proves that it works in spite of what failed then.
+    pub(super) fn is_good_since(&self, when: Instant) -> bool {
+        self.state == State::Good && self.conclusive.is_some_and(|started| started >= when)
+    }
+}
+
+const fn index(word: Word) -> usize {
+    match word {
+        Word::Good => 0,
+        Word::Degraded => 1,
+        Word::Down => 2,
+        Word::Blind => 3,
+    }
+}

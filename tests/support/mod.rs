@@ -1,0 +1,3 @@
+//! What the promises are told with.
+
+pub(crate) mod world;

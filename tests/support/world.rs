@@ -1,0 +1,437 @@
+//! A small world around the engine: far ends that answer or not, a journal that always commits, and
+//! one virtual clock. It checks at every step what must hold in any world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigie::board::view::View;
+use vigie::engine::Engine;
+use vigie::engine::fact::{BootId, Event, Fact};
+use vigie::engine::input::{Input, RunId};
+use vigie::engine::output::Output;
+use vigie::engine::plant::{Line, Plant, Probe, Role, Target};
+use vigie::health::standing::{Change, Subject};
+use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
+use vigie::probe::{Blame, Check, Failure, Verdict, Word, call, emergency, icmp};
+use vigie::time::{Instant, Now, Utc};
+
+/// 2026-11-24 00:00:00 UTC.
+const START: Utc = Utc(1_795_478_400_000_000_000);
+
+pub(crate) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// How a far end behaves towards one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FarEnd {
+    Answers,
+    /// A call answered by this PBX.
+    Signs(&'static str),
+    Limps,
+    Refuses,
+    Silent,
+    /// Our own side fails.
+    Blind,
+    /// The prober never reports.
+    Lost,
+}
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Now,
+    pub(crate) plant: Arc<Plant>,
+    far: BTreeMap<ProbeId, FarEnd>,
+    open: BTreeSet<(Instant, u64)>,
+    runs: BTreeMap<u64, Open>,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) view: Option<Arc<View>>,
+    pub(crate) changes: Vec<(Instant, Change)>,
+    /// Every start: when, which, and whether it confirmed.
+    pub(crate) starts: Vec<(Instant, ProbeId, bool)>,
+    /// The journal commits.
+    pub(crate) store_works: bool,
+}
+
+struct Open {
+    probe: ProbeId,
+    trunk: Option<TrunkId>,
+    sent: Utc,
+    timeout: Duration,
+    started: Instant,
+}
+
+impl World {
+    /// Starts watching this plant; everything answers.
+    pub(crate) fn watching(plant: Plant) -> Self {
+        let mut world = Self::asleep(plant);
+        world.start();
+        world
+    }
+
+    pub(crate) fn asleep(plant: Plant) -> Self {
+        let plant = Arc::new(plant);
+        Self {
+            engine: Engine::new(Arc::clone(&plant), BootId::from("one")),
+            now: Now {
+                instant: Instant(1_000_000_000_000),
+                utc: START,
+            },
+            plant,
+            far: BTreeMap::new(),
+            open: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            facts: Vec::new(),
+            view: None,
+            changes: Vec::new(),
+            starts: Vec::new(),
+            store_works: true,
+        }
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.give(Input::Started {
+            version: "test".into(),
+        });
+    }
+
+    /// The far end of every probe whose name begins so.
+    pub(crate) fn far_end(&mut self, prefix: &str, far: &FarEnd) {
+        for probe in self.plant.targets.iter().flat_map(|target| &target.probes) {
+            if probe.id.as_str().starts_with(prefix) {
+                self.far.insert(probe.id.clone(), far.clone());
+            }
+        }
+    }
+
+    pub(crate) fn give(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        self.perform();
+    }
+
+    /// Lets time pass, event by event.
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let until = self.now.instant + duration;
+        loop {
+            let wake = self.engine.deadline().map(|(at, _)| at);
+            let end = self.open.first().map(|(at, _)| *at);
+            let next = wake.into_iter().chain(end).min().unwrap_or(until);
+            if next > until {
+                self.pass(until.since(self.now.instant));
+                return;
+            }
+            self.pass(next.since(self.now.instant));
+            self.step();
+        }
+    }
+
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+    }
+
+    /// Reports the runs that ended by now, or wakes the engine.
+    pub(crate) fn step(&mut self) {
+        let mut reported = false;
+        while let Some((at, run)) = self.open.first().copied() {
+            if at > self.now.instant {
+                break;
+            }
+            self.open.pop_first();
+            reported = true;
+            self.report(run);
+        }
+        if !reported {
+            self.give(Input::Wake);
+        }
+    }
+
+    fn report(&mut self, run: u64) {
+        let open = self.runs.remove(&run).expect("every open run is known");
+        let (verdict, signature) = verdict(self.far.get(&open.probe), open.timeout);
+        self.give(Input::ProbeDone {
+            run: RunId(run),
+            probe: open.probe,
+            sent: open.sent,
+            verdict,
+            signature,
+        });
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Probe {
+                    run,
+                    probe,
+                    check,
+                    timeout,
+                    confirm,
+                } => self.begin(run.0, probe, &check, timeout, confirm),
+                Output::Record(fact) => self.keep(fact),
+                Output::Publish(view) => {
+                    if self.store_works {
+                        let last = self.facts.last().map_or(0, |fact| fact.seq);
+                        assert!(view.fact <= last, "a page must not be ahead of the journal");
+                    }
+                    self.view = Some(view);
+                }
+            }
+        }
+        if self.store_works
+            && let Some(fact) = self.facts.last()
+        {
+            self.engine
+                .handle(self.now, Input::Committed { up_to: fact.seq });
+            while let Some(output) = self.engine.poll_output() {
+                match output {
+                    Output::Publish(view) => self.view = Some(view),
+                    Output::Record(fact) => self.keep(fact),
+                    Output::Probe {
+                        run,
+                        probe,
+                        check,
+                        timeout,
+                        confirm,
+                    } => self.begin(run.0, probe, &check, timeout, confirm),
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, fact: Fact) {
+        match fact.event().expect("the engine writes facts it can read") {
+            Event::Hard(change) | Event::Soft(change) => {
+                self.changes.push((self.now.instant, change));
+            }
+            Event::ServiceStarted { .. }
+            | Event::ServiceStopped
+            | Event::Configured(_)
+            | Event::Verdict(_)
+            | Event::Tally { .. }
+            | Event::BlindBegan { .. }
+            | Event::Answered { .. }
+            | Event::OwnFaultBegan { .. }
+            | Event::OwnFaultEnded { .. }
+            | Event::ClockStepped { .. }
+            | Event::Heartbeat { .. } => {}
+        }
+        self.facts.push(fact);
+    }
+
+    fn begin(&mut self, run: u64, id: ProbeId, check: &Check, timeout: Duration, confirm: bool) {
+        if let Check::Call(call) = check {
+            assert!(!emergency::is_emergency(&call.to), "called {}", call.to);
+        }
+        let probes = self.plant.targets.iter().flat_map(|target| &target.probes);
+        let trunk = probes
+            .filter(|probe| probe.id == id)
+            .find_map(|probe| probe.trunk.clone());
+        for open in self.runs.values() {
+            assert_ne!(open.probe, id, "a probe overlaps itself");
+            assert!(
+                trunk.is_none() || open.trunk != trunk,
+                "{id} and {} call on one trunk",
+                open.probe
+            );
+        }
+        self.starts.push((self.now.instant, id.clone(), confirm));
+        let lasting = match self.far.get(&id).unwrap_or(&FarEnd::Answers) {
+            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps if trunk.is_some() => seconds(3),
+            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps | FarEnd::Refuses => {
+                Duration::from_millis(5)
+            }
+            FarEnd::Blind => Duration::from_micros(100),
+            FarEnd::Silent => timeout,
+            FarEnd::Lost => return,
+        };
+        self.open.insert((self.now.instant + lasting, run));
+        let open = Open {
+            probe: id,
+            trunk,
+            sent: self.now.utc,
+            timeout,
+            started: self.now.instant,
+        };
+        self.runs.insert(run, open);
+    }
+
+    /// The confirmed word of a target.
+    pub(crate) fn word(&self, target: &str) -> Word {
+        let subject = Subject::Target(TargetId::from(target));
+        self.view_now()
+            .targets
+            .iter()
+            .find(|one| Subject::Target(one.id.clone()) == subject)
+            .expect("known target")
+            .state
+    }
+
+    pub(crate) fn line(&self, line: &str) -> Word {
+        let view = self.view_now();
+        let line = view.lines.iter().find(|one| one.id.as_str() == line);
+        line.expect("known line").state
+    }
+
+    pub(crate) fn view_now(&self) -> View {
+        self.engine.view(self.now)
+    }
+
+    /// When this target was first confirmed to be `word`, since `from`.
+    pub(crate) fn confirmed(
+        &self,
+        subject: &Subject,
+        word: Word,
+        from: Instant,
+    ) -> Option<Duration> {
+        self.changes
+            .iter()
+            .find(|(at, change)| {
+                *at >= from
+                    && change.subject == *subject
+                    && change.is_hard()
+                    && change.to.word == word
+            })
+            .map(|(at, _)| at.since(from))
+    }
+
+    /// Every subject that was ever confirmed down.
+    pub(crate) fn ever_down(&self) -> BTreeSet<Subject> {
+        self.changes
+            .iter()
+            .filter(|(_, change)| change.to.word == Word::Down)
+            .map(|(_, change)| change.subject.clone())
+            .collect()
+    }
+
+    /// The engine that a restart at this moment would give, before it starts.
+    pub(crate) fn replayed(&self) -> Engine {
+        let mut engine = Engine::new(Arc::clone(&self.plant), BootId::from("one"));
+        engine
+            .replay(self.now, &self.facts)
+            .expect("the journal is whole");
+        engine
+    }
+
+    /// The process is killed and comes back after `pause`; what was in flight is lost.
+    pub(crate) fn killed_and_back(&mut self, pause: Duration) {
+        self.pass(pause);
+        self.engine = self.replayed();
+        self.open.clear();
+        self.runs.clear();
+        self.start();
+    }
+
+    pub(crate) fn oldest_run(&self) -> Option<Instant> {
+        self.runs.values().map(|open| open.started).min()
+    }
+}
+
+fn verdict(far: Option<&FarEnd>, timeout: Duration) -> (Verdict, Option<String>) {
+    let took = Duration::from_micros(4_321);
+    let failure =
+        |blame, code: &'static str| Failure::new(blame, code, format!("{code} after {timeout:?}"));
+    match far.unwrap_or(&FarEnd::Answers) {
+        FarEnd::Answers => (Verdict::good(took), None),
+        FarEnd::Signs(signature) => (
+            Verdict::good(took).measuring("answer_ms", 4.321),
+            Some((*signature).to_owned()),
+        ),
+        FarEnd::Limps => (Verdict::degraded(failure(Blame::Misbehaved, "limps")), None),
+        FarEnd::Refuses => (Verdict::down(failure(Blame::Refused, "refused")), None),
+        FarEnd::Silent => (Verdict::down(failure(Blame::Silent, "silent")), None),
+        FarEnd::Blind => (Verdict::blind("no_socket", "no free descriptor"), None),
+        FarEnd::Lost => unreachable!("a lost run never reports"),
+    }
+}
+
+pub(crate) fn call(id: &str, trunk: &str, every: u64) -> Probe {
+    Probe {
+        id: id.into(),
+        check: Arc::new(Check::Call(call::Settings::new(
+            "sip:0199001199@127.0.1.10",
+            "sip:0199001111@127.0.0.1",
+        ))),
+        every: seconds(every),
+        timeout: seconds(2),
+        trunk: Some(trunk.into()),
+        role: Role::Oracle,
+    }
+}
+
+pub(crate) fn hint(id: &str, every: u64) -> Probe {
+    Probe {
+        id: id.into(),
+        check: Arc::new(Check::Icmp(icmp::Settings::new(vec![
+            std::net::Ipv4Addr::LOCALHOST.into(),
+        ]))),
+        every: seconds(every),
+        timeout: seconds(2),
+        trunk: None,
+        role: Role::Hint,
+    }
+}
+
+pub(crate) fn target(id: &str, parents: &[&str], probes: Vec<Probe>) -> Target {
+    Target {
+        id: id.into(),
+        name: id.to_uppercase(),
+        group: "Téléphonie".into(),
+        description: String::new(),
+        label: "PROD".into(),
+        support: "HNO".into(),
+        hds: false,
+        parents: parents
+            .iter()
+            .map(|parent| TargetId::from(*parent))
+            .collect(),
+        probes,
+    }
+}
+
+/// The telephony of the plant: a gateway to two PBXs behind a switch, and one line.
+pub(crate) fn telephony(seed: u64) -> Plant {
+    Plant {
+        name: "119".into(),
+        seed: Seed(seed),
+        targets: vec![
+            target("switch", &[], vec![hint("switch/ping", 30)]),
+            target(
+                "patton",
+                &["switch"],
+                vec![
+                    hint("patton/options", 5),
+                    hint("patton/ping", 5),
+                    call("patton/call", "t2", 60),
+                ],
+            ),
+            pbx("xivo1"),
+            pbx("xivo2"),
+        ],
+        lines: vec![Line {
+            id: "119".into(),
+            name: "119, accueil".into(),
+            proofs: vec!["patton/call".into()],
+            signatures: vec![
+                ("*1#".into(), "XIVO1".into()),
+                ("*2#".into(), "XIVO2".into()),
+            ],
+        }],
+    }
+}
+
+fn pbx(id: &str) -> Target {
+    target(
+        id,
+        &["switch"],
+        vec![
+            hint(&format!("{id}/options"), 5),
+            hint(&format!("{id}/ping"), 5),
+            call(&format!("{id}/call"), id, 60),
+        ],
+    )
+}

@@ -1,0 +1,278 @@
+//! Who is blamed for what: the gateway, either PBX, the line, the switch, and ourselves.
+
+use vigie::board::view::Answer;
+use vigie::health::standing::Subject;
+use vigie::probe::Word;
+
+use crate::support::world::{FarEnd, World, minutes, seconds, telephony};
+
+fn healthy() -> World {
+    let mut world = World::watching(telephony(7));
+    world.far_end("patton/call", &FarEnd::Signs("*1#"));
+    world.run_for(minutes(3));
+    assert_eq!(world.view_now().answer, Answer::Yes);
+    assert_eq!(world.ever_down(), [].into());
+    world
+}
+
+fn target(id: &str) -> Subject {
+    Subject::Target(id.into())
+}
+
+#[test]
+fn a_killed_pbx_is_down_within_six_seconds_and_the_line_goes_on() {
+    let mut world = healthy();
+    let from = world.now.instant;
+    world.far_end("xivo1/options", &FarEnd::Refuses);
+    world.far_end("xivo1/call", &FarEnd::Refuses);
+    world.far_end("patton/call", &FarEnd::Signs("*2#"));
+    world.run_for(minutes(1));
+    let took = world.confirmed(&target("xivo1"), Word::Down, from).unwrap();
+    assert!(took <= seconds(6), "{took:?}");
+    assert_eq!(world.line("119"), Word::Degraded, "served by the backup");
+    let view = world.view_now();
+    assert_eq!(view.answer, Answer::Yes);
+    assert_eq!(view.because, "Les appels sont pris par le secours, XIVO2.");
+    assert_eq!(view.lines[0].answered_by.as_deref(), Some("XIVO2"));
+    assert_eq!(world.ever_down(), [target("xivo1")].into());
+}
+
+#[test]
+fn a_hung_pbx_is_down_within_twelve_seconds() {
+    for seed in 0..20 {
+        let mut world = World::watching(telephony(seed));
+        world.far_end("patton/call", &FarEnd::Signs("*1#"));
+        world.run_for(minutes(3) + seconds(seed));
+        let from = world.now.instant;
+        world.far_end("xivo1/options", &FarEnd::Silent);
+        world.far_end("xivo1/call", &FarEnd::Silent);
+        world.far_end("patton/call", &FarEnd::Signs("*2#"));
+        world.run_for(minutes(1));
+        let took = world.confirmed(&target("xivo1"), Word::Down, from);
+        assert!(took.unwrap() <= seconds(12), "seed {seed}: {took:?}");
+        assert_eq!(world.ever_down(), [target("xivo1")].into());
+    }
+}
+
+#[test]
+fn a_pbx_that_answers_options_but_takes_no_call_is_down() {
+    let mut world = healthy();
+    world.far_end("xivo1/call", &FarEnd::Refuses);
+    world.run_for(minutes(2));
+    assert_eq!(world.word("xivo1"), Word::Down);
+    assert_eq!(world.ever_down(), [target("xivo1")].into());
+}
+
+#[test]
+fn options_unanswered_while_calls_pass_is_degraded_never_down() {
+    let mut world = healthy();
+    world.far_end("xivo1/options", &FarEnd::Silent);
+    world.run_for(minutes(10));
+    assert_eq!(world.word("xivo1"), Word::Degraded);
+    assert_eq!(world.ever_down(), [].into());
+    world.far_end("xivo1/options", &FarEnd::Answers);
+    world.run_for(minutes(1));
+    assert_eq!(world.word("xivo1"), Word::Good);
+}
+
+#[test]
+fn a_dead_gateway_takes_the_line_and_not_the_pbxs() {
+    let mut world = healthy();
+    let from = world.now.instant;
+    world.far_end("patton/", &FarEnd::Silent);
+    world.run_for(minutes(1));
+    assert_eq!(world.word("patton"), Word::Down);
+    assert_eq!(world.line("119"), Word::Down);
+    let view = world.view_now();
+    assert_eq!(view.answer, Answer::No);
+    assert_eq!(
+        view.because,
+        "La ligne 119, accueil ne répond pas : PATTON est en panne."
+    );
+    let line = Subject::Line("119".into());
+    let took = world.confirmed(&line, Word::Down, from).unwrap();
+    assert!(took <= seconds(12), "{took:?}");
+    assert_eq!(world.ever_down(), [line, target("patton")].into());
+}
+
+#[test]
+fn both_pbxs_dead_take_the_line_and_not_the_gateway() {
+    let mut world = healthy();
+    world.far_end("xivo", &FarEnd::Refuses);
+    world.far_end("patton/call", &FarEnd::Refuses);
+    world.run_for(minutes(2));
+    assert_eq!(world.line("119"), Word::Down);
+    assert_eq!(
+        world.word("patton"),
+        Word::Good,
+        "it answers; nobody is behind it"
+    );
+    let down = [
+        Subject::Line("119".into()),
+        target("xivo1"),
+        target("xivo2"),
+    ];
+    assert_eq!(world.ever_down(), down.into());
+}
+
+#[test]
+fn a_gateway_that_answers_and_passes_no_call_is_degraded() {
+    let mut world = healthy();
+    world.far_end("patton/call", &FarEnd::Refuses);
+    world.run_for(minutes(2));
+    assert_eq!(world.line("119"), Word::Down);
+    assert_eq!(world.word("patton"), Word::Degraded);
+    assert_eq!(world.ever_down(), [Subject::Line("119".into())].into());
+}
+
+#[test]
+fn a_dead_switch_explains_what_hangs_on_it() {
+    let mut world = healthy();
+    for all in ["switch", "patton", "xivo"] {
+        world.far_end(all, &FarEnd::Silent);
+    }
+    world.run_for(minutes(1));
+    for child in ["patton", "xivo1", "xivo2"] {
+        assert_eq!(world.word(child), Word::Down);
+        let view = world.view_now();
+        let shown = view
+            .targets
+            .iter()
+            .find(|one| one.id.as_str() == child)
+            .unwrap();
+        assert_eq!(shown.because_of, Some("switch".into()), "{child}");
+    }
+    let blamed: Vec<_> = world
+        .changes
+        .iter()
+        .filter(|(_, change)| change.to.word == Word::Down && change.to.because_of.is_none())
+        .map(|(_, change)| change.subject.clone())
+        .collect();
+    assert_eq!(blamed, [target("switch")], "only the switch is to blame");
+}
+
+#[test]
+fn our_own_fault_makes_everything_blind_and_nothing_down() {
+    let mut world = healthy();
+    for all in ["switch", "patton", "xivo"] {
+        world.far_end(all, &FarEnd::Blind);
+    }
+    world.run_for(minutes(10));
+    let view = world.view_now();
+    assert_eq!(view.answer, Answer::Unknown);
+    assert!(
+        view.targets
+            .iter()
+            .all(|target| target.state == Word::Blind)
+    );
+    assert_eq!(world.ever_down(), [].into());
+    for all in ["switch", "patton", "xivo"] {
+        world.far_end(all, &FarEnd::Answers);
+    }
+    world.run_for(minutes(2));
+    assert_eq!(world.view_now().answer, Answer::Yes);
+    assert_eq!(world.ever_down(), [].into());
+}
+
+#[test]
+fn silence_across_a_stall_of_ours_is_not_theirs() {
+    let mut world = healthy();
+    world.run_for(seconds(5));
+    while world.oldest_run().is_none() {
+        world.run_for(std::time::Duration::from_millis(1));
+    }
+    for all in ["switch", "patton", "xivo"] {
+        world.far_end(all, &FarEnd::Silent);
+    }
+    world.run_for(seconds(1));
+    world.pass(seconds(30));
+    world.step();
+    for all in ["switch", "patton", "xivo"] {
+        world.far_end(all, &FarEnd::Answers);
+    }
+    world.run_for(minutes(5));
+    assert_eq!(world.ever_down(), [].into());
+    assert!(
+        world
+            .facts
+            .iter()
+            .any(|fact| fact.payload.contains("woken_late")),
+        "the stall is on record"
+    );
+}
+
+#[test]
+fn a_recovery_takes_two_good_runs_and_dates_from_the_first() {
+    let mut world = healthy();
+    world.far_end("xivo1", &FarEnd::Refuses);
+    world.run_for(minutes(5));
+    assert_eq!(world.word("xivo1"), Word::Down);
+    let (back, back_utc) = (world.now.instant, world.now.utc);
+    world.far_end("xivo1", &FarEnd::Answers);
+    world.run_for(minutes(1));
+    let took = world.confirmed(&target("xivo1"), Word::Good, back).unwrap();
+    assert!(took <= seconds(15), "{took:?}");
+    let view = world.view_now();
+    let shown = view
+        .targets
+        .iter()
+        .find(|one| one.id.as_str() == "xivo1")
+        .unwrap();
+    assert!(
+        shown.since.since(back_utc) < took,
+        "dated by its confirmation"
+    );
+}
+
+#[test]
+fn a_flapping_target_is_unstable_and_stays_visible() {
+    let mut world = healthy();
+    for _ in 0..6 {
+        world.far_end("switch", &FarEnd::Silent);
+        world.run_for(seconds(45));
+        world.far_end("switch", &FarEnd::Answers);
+        world.run_for(seconds(45));
+    }
+    let shown = |world: &World| {
+        let view = world.view_now();
+        view.targets
+            .into_iter()
+            .find(|one| one.id.as_str() == "switch")
+            .unwrap()
+    };
+    assert!(shown(&world).unstable);
+    assert_eq!(shown(&world).state, Word::Good, "it is not hidden");
+    world.run_for(minutes(15));
+    assert!(!shown(&world).unstable);
+}
+
+#[test]
+fn a_prober_that_never_reports_makes_its_probe_blind() {
+    let mut world = healthy();
+    world.far_end("switch", &FarEnd::Lost);
+    world.run_for(minutes(5));
+    assert_eq!(world.word("switch"), Word::Blind);
+    assert_eq!(world.ever_down(), [].into());
+}
+
+#[test]
+fn a_store_that_fails_never_turns_anything_red_and_the_page_goes_on() {
+    use vigie::engine::input::Input;
+    use vigie::probe::{Blame, Failure};
+    let mut world = healthy();
+    world.store_works = false;
+    let committed = world.facts.last().unwrap().seq;
+    let failure = Failure::new(Blame::Ours, "store_full", "no space left on the disk");
+    world.give(Input::OwnFault(failure));
+    world.run_for(minutes(5));
+    let view = world.view.clone().unwrap();
+    assert!(view.fact <= committed, "the gate stays open");
+    assert_eq!(view.own_faults[0].code, "store_full");
+    assert_eq!(world.ever_down(), [].into());
+    world.store_works = true;
+    world.give(Input::OwnFaultOver {
+        code: "store_full".into(),
+    });
+    world.run_for(seconds(2));
+    assert_eq!(world.view.clone().unwrap().own_faults, []);
+}
