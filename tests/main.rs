@@ -1,11 +1,12 @@
 //! The promises of vigie, one file each, all in one binary.
 
-mod support;
-
 mod architecture;
+mod cli;
 mod loopback;
 mod pages;
 mod restart_keeps_the_outage;
+mod sample_config;
 mod sip_device_habits;
 mod sip_torture;
+mod support;
 mod telephony_states;

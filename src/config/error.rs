@@ -38,6 +38,8 @@ struct Mistake {
     /// May vanish by itself once an earlier mistake is mended (a key that is missing because its line
     /// could not be read); not shown beside a mistake of the grammar.
     may_follow: bool,
+    /// A bracket or quote is open from here to nobody knows where.
+    unclosed: bool,
 }
 
 /// Gathers every mistake while the file is read to its end.
@@ -50,11 +52,12 @@ pub(super) struct Mistakes {
 
 impl Mistakes {
     /// The text is no TOML here.
-    pub(super) fn grammar(&mut self, span: Span, words: impl Into<String>) {
+    pub(super) fn grammar(&mut self, span: Span, words: impl Into<String>, unclosed: bool) {
         self.grammar.push(Mistake {
             span,
             words: words.into(),
             may_follow: false,
+            unclosed,
         });
     }
 
@@ -64,6 +67,7 @@ impl Mistakes {
             span,
             words: words.into(),
             may_follow: false,
+            unclosed: false,
         });
     }
 
@@ -73,6 +77,7 @@ impl Mistakes {
             span,
             words: words.into(),
             may_follow: true,
+            unclosed: false,
         });
     }
 
@@ -82,21 +87,28 @@ impl Mistakes {
             span,
             words: words.into(),
             may_follow: false,
+            unclosed: false,
         });
     }
 
-    /// The mistakes in the order of the file, then the warnings in theirs.
-    pub(super) fn into_lists(self, place: &Place<'_>) -> (Vec<ConfigError>, Vec<ConfigError>) {
-        let broken = !self.grammar.is_empty();
-        let mistakes = self
+    /// The mistakes in the order of the file, and the warnings in theirs.
+    pub(super) fn into_lists(mut self, place: &Place<'_>) -> (Vec<ConfigError>, Vec<ConfigError>) {
+        // One slip of the grammar often breaks the rest of its line several times over.
+        self.grammar.sort_by_key(|mistake| mistake.span.start);
+        let line = |mistake: &Mistake| place.line_and_column(mistake.span.start).0;
+        self.grammar.dedup_by_key(|mistake| line(mistake));
+        let broken: Vec<usize> = self.grammar.iter().map(line).collect();
+        // What follows a bracket that was never closed has been read as something else.
+        let lost = self
             .grammar
-            .into_iter()
-            .chain(
-                self.meaning
-                    .into_iter()
-                    .filter(|mistake| !(broken && mistake.may_follow)),
-            )
-            .collect();
+            .iter()
+            .find(|mistake| mistake.unclosed)
+            .map_or(usize::MAX, line);
+        let meaning = self.meaning.into_iter().filter(|mistake| {
+            let line = line(mistake);
+            broken.is_empty() || !(mistake.may_follow || broken.contains(&line) || line >= lost)
+        });
+        let mistakes = self.grammar.iter().cloned().chain(meaning).collect();
         (in_order(mistakes, place), in_order(self.warnings, place))
     }
 }

@@ -66,9 +66,19 @@ pub fn read(file: &str, text: &str) -> Result<Loaded, Vec<ConfigError>> {
     let place = Place::new(file, text);
     let findings = Findings::default();
     let (document, grammar) = DeTable::parse_recoverable(text);
+    // One bracket left open may come with an error on the same line that hides it: the whole list decides.
+    let unclosed = grammar
+        .iter()
+        .any(|error| error.message().starts_with("unclosed"));
     for error in grammar {
         let span = error.span().unwrap_or(0..0);
-        findings.grammar(span, format!("this is no TOML: {}", error.message()));
+        let words = if error.message() == "duplicate key" {
+            let key = text.get(span.clone()).unwrap_or_default();
+            format!("{key:?} stands twice; rename or remove one")
+        } else {
+            format!("this is no TOML: {}", error.message())
+        };
+        findings.grammar(span, words, unclosed);
     }
     let root = Section::new("the file".to_owned(), 0..0, document.get_ref(), &findings);
     let (settings, plant, trunks, references) = read_root(&root, &findings);
@@ -158,3 +168,6 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     let trunks = trunks.into_iter().map(|(trunk, _)| trunk).collect();
     (settings, plant, trunks, context.references.into_inner())
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct Machine<'a> {
     pub(super) id: &'a TargetId,
-    pub(super) addresses: &'a [IpAddr],
+    pub(super) addresses: &'a Addresses,
     pub(super) lane: Lane,
     pub(super) switched_off: bool,
 }
@@ -60,6 +60,8 @@ pub(super) struct Entry<'s, 't> {
     pub(super) context: &'s Context<'t>,
     pub(super) id: ProbeId,
     pub(super) addresses: Vec<IpAddr>,
+    /// The key `address` was refused: that `addresses` is short is no further mistake.
+    pub(super) address_broken: bool,
     pub(super) timeout: Option<At<Duration>>,
     pub(super) switched_off: bool,
 }
@@ -72,6 +74,7 @@ impl Entry<'_, '_> {
     /// The one address that a probe of one machine needs.
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self.addresses.as_slice() {
+            _ if self.address_broken => None,
             [one] => Some(*one),
             [] => {
                 self.section.findings().missing(
@@ -165,6 +168,7 @@ fn read_section(
     let every = section.duration("every", EVERY_MIN..=EVERY_MAX);
     let role = section.choice("role", &[("oracle", Role::Oracle), ("hint", Role::Hint)]);
     let own = read_addresses(section);
+    let addresses = own.as_ref().unwrap_or(machine.addresses);
     let entry = Entry {
         section,
         context,
@@ -172,7 +176,8 @@ fn read_section(
             machine.id,
             name.as_ref().map_or(&word.value, |name| &name.value),
         ),
-        addresses: own.unwrap_or_else(|| machine.addresses.to_vec()),
+        addresses: addresses.list.clone(),
+        address_broken: addresses.broken,
         timeout: section.duration("timeout", TIMEOUT_MIN..=TIMEOUT_MAX),
         switched_off: machine.switched_off,
     };
@@ -293,24 +298,37 @@ pub(super) fn is_id(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// The key `address` of a target or a probe: one address, or a list of addresses and ranges.
-pub(super) fn read_addresses(section: &Section<'_>) -> Option<Vec<IpAddr>> {
-    let mut all: Vec<IpAddr> = Vec::new();
-    for text in section.texts("address")? {
+/// What the key `address` of a target or a probe holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    pub(super) list: Vec<IpAddr>,
+    /// Some of it was refused; what is missing is missing because of that.
+    pub(super) broken: bool,
+}
+
+/// One address, or a list of addresses, ranges and prefixes.
+pub(super) fn read_addresses(section: &Section<'_>) -> Option<Addresses> {
+    let mut all = Addresses {
+        broken: section.has("address"),
+        ..Addresses::default()
+    };
+    let Some(texts) = section.texts("address") else {
+        return all.broken.then_some(all);
+    };
+    all.broken = texts.is_empty();
+    for text in texts {
         match parse_addresses(&text.value) {
             Ok(addresses) => {
-                for address in addresses {
-                    if all.contains(&address) {
-                        section.findings().wrong(
-                            &text.span,
-                            format!("{address} stands here twice; write it once"),
-                        );
-                        break;
-                    }
-                    all.push(address);
+                if let Some(twice) = addresses.iter().find(|address| all.list.contains(address)) {
+                    let words = format!("{twice} stands here twice; write it once");
+                    section.findings().wrong(&text.span, words);
                 }
+                all.list.extend(addresses);
             }
-            Err(words) => section.findings().wrong(&text.span, words),
+            Err(words) => {
+                section.findings().wrong(&text.span, words);
+                all.broken = true;
+            }
         }
     }
     Some(all)

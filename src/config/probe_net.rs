@@ -29,7 +29,7 @@ pub(super) fn read_icmp(entry: &Entry<'_, '_>) -> Option<Kind> {
         &[("answer", Expect::Answer), ("silent", Expect::Silent)],
     );
     let loss_percent_max = section.number("loss_percent_max", 0..=100u8);
-    if entry.addresses.is_empty() {
+    if entry.addresses.is_empty() || entry.address_broken {
         // Says what is missing.
         entry.address()?;
     }

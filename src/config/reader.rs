@@ -28,8 +28,8 @@ pub(super) struct At<T> {
 pub(super) struct Findings(RefCell<Mistakes>);
 
 impl Findings {
-    pub(super) fn grammar(&self, span: Span, words: impl Into<String>) {
-        self.0.borrow_mut().grammar(span, words);
+    pub(super) fn grammar(&self, span: Span, words: impl Into<String>, unclosed: bool) {
+        self.0.borrow_mut().grammar(span, words, unclosed);
     }
 
     pub(super) fn wrong(&self, span: &Span, words: impl Into<String>) {
@@ -195,6 +195,17 @@ impl<'t> Section<'t> {
         key: &'static str,
         range: RangeInclusive<Duration>,
     ) -> Option<At<Duration>> {
+        let value = self.value(key)?;
+        if !matches!(value.get_ref(), DeValue::String(_)) {
+            self.findings.wrong(
+                &value.span(),
+                format!(
+                    "\"{key}\" is {}; write a number and its unit in quotes: \"5s\"",
+                    kind_of(value)
+                ),
+            );
+            return None;
+        }
         let found = self.read(key, parse_duration)?;
         if !range.contains(&found.value) {
             self.findings.wrong(

@@ -1,7 +1,9 @@
 //! "Did you mean": the known word that an unknown one was probably meant to be.
 
 /// Words of other tools, and ours. Left what people write, right what this file calls it.
-const SYNONYMS: [(&str, &str); 26] = [
+const SYNONYMS: [(&str, &str); 28] = [
+    ("every", "lane"),
+    ("interval", "lane"),
     ("interval", "every"),
     ("period", "every"),
     ("check_interval", "every"),
@@ -35,7 +37,9 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase();
     // One letter of a short word makes another word: `id` is not `ip`.
     let tolerance = (word.chars().count() / 3).min(3);
-    let direct = known.iter().map(|known| (distance(&word, known), *known));
+    let direct = known
+        .iter()
+        .map(|known| (distance(&word, &known.to_lowercase()), *known));
     let by_synonym = SYNONYMS.iter().filter_map(|(theirs, ours)| {
         let ours = known.iter().find(|known| *known == ours)?;
         Some((distance(&word, theirs), *ours))
@@ -47,20 +51,23 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|(_, known)| known)
 }
 
-/// Letters to insert, remove or change (Levenshtein).
+/// Letters to insert, remove, change or exchange with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -78,6 +85,8 @@ mod tests {
             ("adress", Some("address")),
             ("ip", Some("address")),
             ("tiemout", Some("timeout")),
+            ("KIND", Some("kind")),
+            ("knid", Some("kind")),
             ("colour", None),
             ("", None),
             ("id", None),

@@ -44,8 +44,8 @@ pub(super) fn read_target(
     let count = section.number("count", 1..=10_000u32);
     let addresses = read_addresses(section).unwrap_or_default();
     if let Some(count) = count {
-        let listed = addresses.len();
-        if listed > 0 && u32::try_from(listed).ok() != Some(count.value) {
+        let listed = addresses.list.len();
+        if listed > 0 && !addresses.broken && u32::try_from(listed).ok() != Some(count.value) {
             section.findings().wrong(
                 &count.span,
                 format!(

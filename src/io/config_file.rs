@@ -1,6 +1,7 @@
 //! Fetches the configuration file and the secrets it refers to. What is right or wrong in it is decided
 //! by `config`.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -8,10 +9,10 @@ use crate::config::{self, ConfigError, Loaded, Reference, Referred};
 use crate::secret::{Secret, SecretRef};
 
 /// Larger is no configuration: somebody named the wrong file.
-const FILE_BYTES_MAX: usize = 4 << 20;
+const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Longer is no password: somebody named the wrong file.
-const SECRET_BYTES_MAX: usize = 4096;
+const SECRET_BYTES_MAX: u64 = 4096;
 
 /// Reads and checks a configuration file. The caller keeps what it had when this fails.
 ///
@@ -26,16 +27,7 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<ConfigError>> {
             words,
         }]
     };
-    if path.is_dir() {
-        return Err(fault("is a folder; name the file in it".to_owned()));
-    }
-    let bytes = std::fs::read(path).map_err(|error| fault(explain(&error)))?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(fault(format!(
-            "has {} bytes; a configuration has less than {FILE_BYTES_MAX}",
-            bytes.len()
-        )));
-    }
+    let bytes = fetch(path, FILE_BYTES_MAX).map_err(&fault)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         fault(format!(
             "is not UTF-8 text (byte {}); save it as UTF-8",
@@ -43,6 +35,29 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<ConfigError>> {
         ))
     })?;
     config::read(&file, &text)
+}
+
+/// The whole of a regular file; a pipe or a device would hold up the service or never end.
+fn fetch(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| explain(&error))?;
+    if metadata.is_dir() {
+        return Err("is a folder; name the file in it".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(|error| explain(&error))?;
+    let mut bytes = Vec::new();
+    // One more than allowed, whatever the size was a moment ago.
+    file.take(bytes_max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| explain(&error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+        return Err(format!(
+            "is longer than {bytes_max} bytes; is it the right file?"
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Fetches one secret.
@@ -57,10 +72,7 @@ pub fn resolve(reference: &SecretRef) -> Result<Secret, String> {
         })?,
         SecretRef::File(path) => {
             let bytes =
-                std::fs::read(path).map_err(|error| format!("{reference}: {}", explain(&error)))?;
-            if bytes.len() > SECRET_BYTES_MAX {
-                return Err(format!("{reference}: too long for a secret"));
-            }
+                fetch(path, SECRET_BYTES_MAX).map_err(|words| format!("{reference}: {words}"))?;
             String::from_utf8(bytes).map_err(|_| format!("{reference}: is not UTF-8 text"))?
         }
     };
