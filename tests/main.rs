@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod fuzz;
 mod loopback;
 mod pages;
 mod restart_keeps_the_outage;

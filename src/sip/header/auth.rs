@@ -234,12 +234,16 @@ impl Credentials {
                 Some((qop, nonce_count(&required("nc")?)?))
             }
         };
+        let response = required("response")?;
+        if !response.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(HeaderError::Token);
+        }
         Ok(Some(Self {
             username: required("username")?.into(),
             realm: required("realm")?.into(),
             nonce: required("nonce")?.into(),
             uri: required("uri")?.into(),
-            response: required("response")?.into(),
+            response: response.into(),
             algorithm,
             cnonce: fields.value("cnonce").map(Into::into),
             opaque: fields.value("opaque").map(Into::into),

@@ -236,6 +236,9 @@ impl Uri {
     /// Whether both name the same resource (§19.1.4).
     #[must_use]
     pub fn is_equivalent(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
         if self.scheme != other.scheme {
             return false;
         }

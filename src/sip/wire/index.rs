@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use arrayvec::ArrayVec;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{HeaderName, Method, StatusCode, is_lws, is_token_byte, trim_lws};
 
 /// Header lines in one message. The longest of RFC 4475 has 50; a larger number only costs stack.
-pub const HEADERS_MAX: usize = 96;
+pub const HEADERS_MAX: usize = 64;
 /// Positions are 16 bits wide, as large as a UDP datagram can be.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
 
@@ -161,12 +161,13 @@ pub fn index_head(bytes: &[u8]) -> Result<(Index<'_>, usize), WireError> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(WireError::TooLong { bytes: bytes.len() });
     }
-    let first = line_at(bytes, at).ok_or(WireError::HeadUnended)?;
+    let mut ends = memchr_iter(b'\n', bytes);
+    let first = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
     let start = start_line(first.content)?;
     at = first.next;
     let mut places: ArrayVec<Place, HEADERS_MAX> = ArrayVec::new();
     loop {
-        let line = line_at(bytes, at).ok_or(WireError::HeadUnended)?;
+        let line = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
         match line.content.first() {
             None => break,
             Some(b' ' | b'\t') => {
@@ -200,13 +201,18 @@ struct Line<'a> {
     next: usize,
 }
 
-fn line_at(bytes: &[u8], at: usize) -> Option<Line<'_>> {
-    let rest = bytes.get(at..)?;
-    let length = memchr(b'\n', rest)?;
-    let line = &rest[..length];
+/// The line that starts at `at`, up to the next of the line ends that lies there or behind.
+#[inline]
+fn next_line<'a>(
+    bytes: &'a [u8],
+    at: usize,
+    ends: &mut impl Iterator<Item = usize>,
+) -> Option<Line<'a>> {
+    let end = ends.find(|end| *end >= at)?;
+    let line = &bytes[at..end];
     Some(Line {
         content: line.strip_suffix(b"\r").unwrap_or(line),
-        next: at + length + 1,
+        next: end + 1,
     })
 }
 

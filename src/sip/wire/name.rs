@@ -125,6 +125,8 @@ impl HeaderName {
         }
         for number in BY_SHAPE[bytes.len() * LETTERS + letter] {
             match Self::KNOWN.get(usize::from(number)) {
+                // Nearly everybody writes the customary case; comparing for it first is cheaper.
+                Some(name) if bytes == name.as_str().as_bytes() => return *name,
                 Some(name) if bytes.eq_ignore_ascii_case(name.as_str().as_bytes()) => return *name,
                 Some(_) => {}
                 None => break,
