@@ -76,7 +76,7 @@ impl Target {
     pub fn first(&self) -> First {
         if let Some(ip) = self.ip() {
             let transport = self.plain_transport();
-            let port = self.port.unwrap_or(default_port(transport));
+            let port = self.port.unwrap_or_else(|| default_port(transport));
             return First::Address {
                 transport,
                 ip,

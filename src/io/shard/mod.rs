@@ -6,6 +6,7 @@
 //! with [`run_one`]. No rule of SIP or of RTP lives here.
 
 mod kernel;
+pub mod load;
 mod pace;
 mod ports;
 mod sockets;
