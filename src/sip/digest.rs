@@ -292,4 +292,129 @@ mod tests {
             assert_eq!(&*credentials.response, expected, "{name}");
         }
     }
+
+    /// Computed with another implementation: no standard has numbers for these.
+    #[test]
+    fn sessions_hash_the_secret_with_the_first_cnonce() {
+        for (algorithm, expected) in [
+            ("md5-SESS", "537aaa8fc3c62cb26344f3e0f5862fb3"),
+            (
+                "SHA-256-sess",
+                "34f2fe149ff1d8100be523c0d68495ad674ffde9c49c8660df690cc3479cddf4",
+            ),
+            (
+                "SHA-512-256-sess",
+                "79b3c941553e9b655289b483fae894e4459f6216cf0b0a5820034ddf8b85bc83",
+            ),
+        ] {
+            let text = format!("Digest realm=xivo, nonce=n0nce, qop=auth, algorithm={algorithm}");
+            let mut session = Session::new(challenge(&text));
+            let account = account("s3cret");
+            let mut last = None;
+            for count in 1..=10 {
+                let cnonce = if count == 1 { "cn0nce" } else { "another" };
+                last = Some(session.answer(&account, signed("REGISTER", "sip:127.0.1.1"), cnonce));
+            }
+            let last = last.unwrap();
+            assert!(
+                last.to_string().contains("nc=0000000a"),
+                "ten, as eight hex digits"
+            );
+            assert_eq!(&*last.response, expected, "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_covered_where_only_auth_int_is_offered() {
+        let mut session = Session::new(challenge(
+            "Digest realm=xivo, nonce=n0nce, qop=\"auth-int\"",
+        ));
+        let signed = Signed {
+            method: "INVITE",
+            uri: "sip:119@127.0.1.1",
+            body: b"v=0\r\n",
+        };
+        let answer = session.answer(&account("s3cret"), signed, "cn0nce");
+        assert_eq!(&*answer.response, "9995b5ddaeb579d39c45f37f3c90af03");
+    }
+
+    #[test]
+    fn a_challenge_without_qop_is_answered_the_old_way() {
+        let mut session = Session::new(challenge(
+            "Digest algorithm=MD5, realm=\"xivo\", nonce=\"12\"",
+        ));
+        let text = session
+            .answer(&account("s"), signed("REGISTER", "sip:a"), "c")
+            .to_string();
+        for absent in ["qop", "nc=", "cnonce", "opaque"] {
+            assert!(!text.contains(absent), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_stale_nonce_is_worth_another_answer() {
+        let session = Session::new(challenge("Digest realm=x, nonce=one"));
+        for (text, again) in [
+            ("Digest realm=x, nonce=two, stale=true", true),
+            ("Digest realm=x, nonce=two", false),
+            ("Digest realm=x, nonce=one, stale=true", false),
+        ] {
+            assert_eq!(session.may_answer_again(&challenge(text)), again, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_guard_knows_right_from_wrong_from_late() {
+        let ours = account("s3cret");
+        let register = signed("REGISTER", "sip:xivo");
+        let text = "Digest realm=xivo, nonce=one, qop=auth, algorithm=SHA-256";
+        let mut guard = Guard::new(challenge(text));
+        let ask = Admission::Challenge { stale: false };
+        let late = Admission::Challenge { stale: true };
+        assert_eq!(guard.admit(None, &ours, register), ask);
+
+        let mut session = Session::new(challenge(text));
+        let first = session.answer(&ours, register, "c");
+        assert_eq!(
+            guard.admit(Some(&first), &ours, register),
+            Admission::Granted
+        );
+        assert_eq!(guard.admit(Some(&first), &ours, register), late, "a replay");
+        let second = session.answer(&ours, register, "c");
+        assert_eq!(
+            guard.admit(Some(&second), &ours, register),
+            Admission::Granted
+        );
+
+        let guess = Session::new(challenge(text)).answer(&account("guess"), register, "c");
+        assert_eq!(guard.admit(Some(&guess), &ours, register), Admission::Wrong);
+        let elsewhere = session.answer(&ours, signed("REGISTER", "sip:other"), "c");
+        assert_eq!(
+            guard.admit(Some(&elsewhere), &ours, register),
+            Admission::Wrong
+        );
+
+        guard.renew("two");
+        let third = session.answer(&ours, register, "c");
+        assert_eq!(guard.admit(Some(&third), &ours, register), late);
+        let mut session = Session::new(guard.challenge().clone());
+        let fourth = session.answer(&ours, register, "c");
+        assert_eq!(
+            guard.admit(Some(&fourth), &ours, register),
+            Admission::Granted
+        );
+    }
+
+    #[test]
+    fn neither_secret_nor_response_is_printed() {
+        let ours = account("s3cret");
+        let mut session = Session::new(challenge("Digest realm=x, nonce=one"));
+        let answer = session.answer(&ours, signed("REGISTER", "sip:a"), "c");
+        let printed = format!("{ours:?} {session:?} {answer:?}");
+        assert!(!printed.contains("s3cret") && !printed.contains(&*answer.response));
+    }
+
+    fn account(secret: &str) -> Account {
+        Account::new("4001", Secret::new(secret.into()))
+    }
 }

@@ -344,3 +344,58 @@ fn scheme_and_field(element: &str) -> (Option<&str>, &str) {
         (Some(&element[..end]), rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_that_we_can_answer_is_chosen() {
+        let line = "Basic realm=\"a, b\", Digest realm=\"x\", nonce=\"1\", algorithm=MD5, \
+                    Digest realm=\"x\", nonce=\"2\", algorithm=\"sha-256\", \
+                    Digest realm=\"x\", nonce=\"3\", algorithm=SHA3-512, Negotiate, \
+                    Digest realm=\"y\", nonce=\"4\", algorithm=SHA-256, \
+                    Digest realm=\"x\", nonce=\"5\", algorithm=SHA-512-256, qop=\"auth-conf\"";
+        let listed = Challenge::list(line).unwrap();
+        let nonces: Vec<&str> = listed.iter().map(|challenge| &*challenge.nonce).collect();
+        assert_eq!(
+            nonces,
+            ["1", "2", "4"],
+            "an unknown algorithm or qop is left out"
+        );
+        let strongest = Challenge::strongest(listed).unwrap();
+        assert_eq!(&*strongest.nonce, "2", "of two alike the first");
+    }
+
+    #[test]
+    fn what_is_no_challenge_is_refused() {
+        for (line, expected) in [
+            ("", HeaderError::Empty),
+            ("realm=\"x\"", HeaderError::Token),
+            ("Digest nonce=\"1\"", HeaderError::Missing("realm")),
+            ("Digest realm=\"x\"", HeaderError::Missing("nonce")),
+            ("Digest realm=\"x\", nonce=\"1", HeaderError::Unclosed),
+        ] {
+            assert_eq!(Challenge::list(line), Err(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        const GOOD: &str = "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:a\", \
+                            response=\"0f\", qop=auth, nc=0000000a, cnonce=\"c\"";
+        let read = Credentials::read(GOOD).unwrap().unwrap();
+        assert_eq!(read.qop, Some((Qop::Auth, 10)), "the count is hexadecimal");
+        for (from, to, expected) in [
+            ("nc=0000000a", "nc=1000000000", HeaderError::Number),
+            ("nc=0000000a", "nc=+a", HeaderError::Number),
+            (", nc=0000000a", "", HeaderError::Missing("nc")),
+            ("qop=auth", "qop=other", HeaderError::Token),
+            ("\"0f\"", "\"0x\"", HeaderError::Token),
+            ("username=\"u\", ", "", HeaderError::Missing("username")),
+        ] {
+            let text = GOOD.replace(from, to);
+            assert!(Credentials::read(&text) == Err(expected), "{text}");
+        }
+    }
+}

@@ -104,3 +104,32 @@ impl fmt::Display for Contacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_values_have_one_meaning() {
+        for (params, expires, q) in [
+            ("", None, 1000),
+            (";expires=300;q=0.05", Some(300), 50),
+            (";expires=\"300\";q=1", Some(300), 1000),
+            (";expires=soon;q=high", Some(3600), 1000),
+            (";expires=99999999999;q=7", Some(u64::from(u32::MAX)), 1000),
+            (";q=NaN;expires", Some(3600), 1000),
+        ] {
+            let Contacts::Listed(listed) = Contacts::read(&format!("<sip:a@h>{params}")).unwrap()
+            else {
+                panic!("one contact");
+            };
+            let seconds = listed[0].expires().map(|expires| expires.as_secs());
+            assert_eq!(
+                (seconds, listed[0].q_thousandths()),
+                (expires, q),
+                "{params}"
+            );
+        }
+        assert_eq!(Contacts::read(" , "), Ok(Contacts::Listed(Vec::new())));
+    }
+}

@@ -63,3 +63,21 @@ impl fmt::Display for Reason {
         write!(f, "{}{}", self.protocol, self.params)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_read_by_their_protocol() {
+        let line = "Q.850;cause=31;text=\"Normal, unspecified\", SIP;cause=600, q.850;cause=200";
+        let reasons = Reason::list(line).unwrap();
+        assert_eq!(reasons[0].q850(), Some(31));
+        assert_eq!(reasons[0].text().as_deref(), Some("Normal, unspecified"));
+        assert_eq!(
+            (reasons[1].q850(), reasons[1].sip_status()),
+            (None, Some(600))
+        );
+        assert_eq!(reasons[2].q850(), None, "Q.850 ends at 127");
+    }
+}

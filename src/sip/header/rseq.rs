@@ -51,3 +51,24 @@ impl fmt::Display for RAck<'_> {
         write!(f, "{} {}", self.rseq, self.cseq)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_numbers_are_read() {
+        let rack = RAck::read("776656  1 INVITE").unwrap();
+        assert_eq!((rack.rseq, rack.cseq.number), (RSeq(776_656), 1));
+        for text in [
+            "",
+            "1",
+            "1 2",
+            "1 INVITE",
+            "x 1 INVITE",
+            "4294967296 1 INVITE",
+        ] {
+            assert!(RAck::read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -82,3 +82,29 @@ impl fmt::Display for MinSe {
         write!(f, "{}", self.0.as_secs())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interval_and_refresher_are_read() {
+        for (text, seconds, refresher) in [
+            ("600;refresher=uas", 600, Some(Refresher::Uas)),
+            ("1800 ; Refresher = UAC", 1800, Some(Refresher::Uac)),
+            ("90", 90, None),
+            ("90;refresher=nobody;x", 90, None),
+        ] {
+            let read = SessionExpires::read(text).unwrap();
+            assert_eq!(
+                (read.interval.as_secs(), read.refresher),
+                (seconds, refresher),
+                "{text}"
+            );
+        }
+        for text in ["", "-1", "4294967296", "ten", "90;;"] {
+            assert!(SessionExpires::read(text).is_err(), "{text}");
+            assert!(MinSe::read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -400,3 +400,70 @@ impl fmt::Debug for Uri {
         f.write_str(&self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found() {
+        let uri = Uri::read("sip:eve.martin;x=1:pw@[2001:db8::1]:5070;lr;transport=tcp?Subject=a")
+            .unwrap();
+        assert_eq!(uri.user(), Some("eve.martin;x=1"));
+        assert_eq!(uri.password(), Some("pw"));
+        assert_eq!(uri.host(), Some("[2001:db8::1]"));
+        assert_eq!(uri.port(), Some(5070));
+        assert!(uri.is_loose_router());
+        assert_eq!(uri.transport(), Some(Transport::Tcp));
+        assert_eq!(uri.headers(), Some("Subject=a"));
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for (text, expected) in [
+            ("", HeaderError::Uri),
+            ("sip:", HeaderError::Uri),
+            ("a@b", HeaderError::Uri),
+            ("sip:@h", HeaderError::Uri),
+            ("sip:a b@h", HeaderError::Uri),
+            ("sip:a@h\r\nEvil: 1", HeaderError::Uri),
+            ("<sip:a@h>", HeaderError::Uri),
+            ("tel:", HeaderError::Uri),
+            ("tel:allo", HeaderError::Uri),
+            ("sip:a@", HeaderError::Host),
+            ("sip:a@h]", HeaderError::Host),
+            ("sip:a@[::1", HeaderError::Host),
+            ("sip:a@[::x]", HeaderError::Host),
+            ("sip:a@h:", HeaderError::Port),
+            ("sip:a@h:65536", HeaderError::Port),
+        ] {
+            assert_eq!(Uri::read(text), Err(expected), "{text:?}");
+        }
+    }
+
+    /// The rules of §19.1.4 and of RFC 3966 §4.
+    #[test]
+    fn spelling_and_meaning_differ() {
+        for (one, other, alike) in [
+            (
+                "sip:%61lice@h;transport=TCP",
+                "sip:alice@H;Transport=tcp",
+                true,
+            ),
+            ("sip:a@h;new=1", "sip:a@h", true),
+            ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]", true),
+            ("sip:ALICE@h", "sip:alice@h", false),
+            ("sip:a@h", "sip:a@h:5060", false),
+            ("sip:a@h", "sip:a@h;transport=udp", false),
+            ("sip:a@h;new=1", "sip:a@h;new=2", false),
+            ("sip:a@h?Subject=1", "sip:a@h", false),
+            ("sip:a@h", "sips:a@h", false),
+            ("tel:+33-1.99(00)", "tel:+3319900", true),
+            ("tel:+33199", "tel:+33198", false),
+        ] {
+            let (first, second) = (Uri::read(one).unwrap(), Uri::read(other).unwrap());
+            assert_eq!(first.is_equivalent(&second), alike, "{one} and {other}");
+            assert_eq!(second.is_equivalent(&first), alike, "{other} and {one}");
+        }
+    }
+}

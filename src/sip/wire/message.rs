@@ -162,3 +162,146 @@ fn name_and_value(header: &rsip::Header) -> (&str, &str) {
         Via "Via" Warning "Warning" WwwAuthenticate "WWW-Authenticate"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rsip::headers::ToTypedHeader as _;
+    use rsip::prelude::HeadersExt as _;
+
+    use super::*;
+    use crate::sip::wire::index;
+
+    /// A request with a start line and one more header line of choice.
+    fn request(start: &str, line: &str) -> Vec<u8> {
+        format!(
+            "{start} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{line}\r\n\r\nbody"
+        )
+        .into_bytes()
+    }
+
+    fn alone(bytes: &[u8]) -> rsip::SipMessage {
+        rsip::SipMessage::try_from(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_rsip_alone_refuses_comes_through_the_door() {
+        const INVITE: &str = "INVITE sip:b@h";
+        let mut latin_1 = request(INVITE, "Subject: ete?");
+        *latin_1.iter_mut().rfind(|byte| **byte == b'?').unwrap() = 0xe9;
+        let keep_alive = [&b"\r\n\r\n"[..], &request(INVITE, "X: 1")].concat();
+        let bare_lf = String::from_utf8(request(INVITE, "X: 1"))
+            .unwrap()
+            .replace('\r', "");
+        for (name, bytes, field, value) in [
+            (
+                "a folded value",
+                request(INVITE, "Subject: un\r\n deux"),
+                HeaderName::Subject,
+                "un deux",
+            ),
+            (
+                "a blank before the colon",
+                request(INVITE, "Subject : un"),
+                HeaderName::Subject,
+                "un",
+            ),
+            ("a keep-alive in front", keep_alive, HeaderName::CallId, "x"),
+            ("bare LF", bare_lf.into_bytes(), HeaderName::CallId, "x"),
+            (
+                "tel:",
+                request("INVITE tel:+33199001199", "X: 1"),
+                HeaderName::CallId,
+                "x",
+            ),
+            (
+                "IPv6",
+                request("INVITE sip:b@[2001:db8::1]:5060", "X: 1"),
+                HeaderName::CallId,
+                "x",
+            ),
+            (
+                "an unknown method",
+                request("KDMQ sip:b@h", "X: 1"),
+                HeaderName::CallId,
+                "x",
+            ),
+            ("Latin-1", latin_1, HeaderName::Subject, "ete\u{e9}"),
+        ] {
+            assert!(
+                rsip::SipMessage::try_from(&bytes[..]).is_err(),
+                "rsip reads {name} now"
+            );
+            let message = read(&index(&bytes).unwrap()).unwrap();
+            assert_eq!(message.value(field), Some(value), "{name}");
+            assert_eq!(message.body(), b"body", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_rsip_alone_misreads_is_read_by_us() {
+        let compact = request("INVITE sip:b@h", "s: essai");
+        assert!(
+            !alone(&compact)
+                .headers()
+                .iter()
+                .any(|field| matches!(field, rsip::Header::Subject(_)))
+        );
+        let message = read(&index(&compact).unwrap()).unwrap();
+        assert_eq!(
+            message.value(HeaderName::Subject),
+            Some("essai"),
+            "a compact name"
+        );
+
+        let short = request("INVITE sip:b@h", "Content-Length: 2");
+        assert_eq!(alone(&short).body(), b"body");
+        let message = read(&index(&short).unwrap()).unwrap();
+        assert_eq!(message.body(), b"bo", "a body shorter than the datagram");
+
+        let dotted = request("INVITE sip:eve.martin@h", "X: 1");
+        let uri = match alone(&dotted) {
+            rsip::SipMessage::Request(request) => request.uri,
+            rsip::SipMessage::Response(_) => panic!("a request"),
+        };
+        assert!(uri.auth.is_none(), "a dot in the user part");
+        let message = read(&index(&dotted).unwrap()).unwrap();
+        assert_eq!(message.uri(), Some("sip:eve.martin@h"));
+
+        let lower = request("INVITE sip:b@h;transport=tls", "X: 1");
+        assert!(
+            alone(&lower).to_string().contains("transport=TLS"),
+            "its spelling of parameters"
+        );
+        let message = read(&index(&lower).unwrap()).unwrap();
+        assert_eq!(message.uri(), Some("sip:b@h;transport=tls"));
+    }
+
+    /// Values that rsip's typed headers refuse; `sip::header` reads each in its own tests.
+    #[test]
+    fn the_typed_headers_of_rsip_are_not_to_be_used() {
+        for from in ["\"A <B>\" <sip:a@h>;tag=1", "<sip:a@h> ; tag=1"] {
+            let bytes = format!("OPTIONS sip:b@h SIP/2.0\r\nFrom: {from}\r\n\r\n");
+            let message = alone(bytes.as_bytes());
+            let typed = message.from_header().unwrap().typed();
+            let right = typed.is_ok_and(|typed| typed.params.len() == 1);
+            assert!(!right, "rsip reads {from} now");
+        }
+        for challenge in [
+            "Digest realm=\"x\", nonce=\"n\", qop=\"auth,auth-int\"",
+            "Digest realm=\"x\", nonce=\"n\", algorithm=SHA-256",
+        ] {
+            let bytes = format!("SIP/2.0 401 No\r\nWWW-Authenticate: {challenge}\r\n\r\n");
+            let rsip::Header::WwwAuthenticate(header) = alone(bytes.as_bytes())
+                .headers()
+                .iter()
+                .next()
+                .cloned()
+                .unwrap()
+            else {
+                panic!("a challenge");
+            };
+            assert!(header.typed().is_err(), "rsip reads {challenge} now");
+        }
+    }
+}
