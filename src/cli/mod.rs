@@ -17,6 +17,7 @@ mod lab;
 mod probe;
 mod reload;
 mod run;
+mod serve;
 mod status;
 
 use std::io::Write;

@@ -1,9 +1,24 @@
 //! `vigie probe`: one measurement now, with its ladder and a verdict an engineer can act on.
 
+mod report;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+
+use super::say;
+use crate::calls::observe::Observed;
+use crate::config::parse_duration;
+use crate::io::shard::{self, run_one};
+use crate::io::{dns, route};
+use crate::probe::task::Sip;
+use crate::probe::{Account, Check, Failure, Verdict, call, options, register};
+use crate::secret::SecretRef;
+use crate::sip::Transport;
+use crate::sip::header::{Scheme, Uri};
+use report::Report;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Arguments {
@@ -34,7 +49,7 @@ pub(super) struct Call {
     /// Whom to call: `sip:0199001199@192.0.2.10`. Emergency numbers are refused
     uri: String,
     /// Digest user, when the far end asks for one
-    #[arg(long)]
+    #[arg(long, requires = "secret")]
     user: Option<String>,
     /// Where the secret is: `env:NAME` or `file:/path`; never the secret itself
     #[arg(long, value_name = "REF")]
@@ -55,12 +70,12 @@ pub(super) struct Register {
     aor: String,
     /// Where the secret is: `env:NAME` or `file:/path`; never the secret itself
     #[arg(long, value_name = "REF")]
-    secret: Option<String>,
+    secret: String,
     /// Digest user, when it is not the user of the address
     #[arg(long)]
     user: Option<String>,
     /// Seconds to ask for
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     expires: u32,
     #[command(flatten)]
     common: Common,
@@ -74,6 +89,141 @@ pub(super) struct Options {
     common: Common,
 }
 
+/// An engineer waits in front of it: long enough for a distant server, no longer than patience.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    bail!("not built yet: {arguments:?}")
+    let (check, common) = match arguments {
+        Arguments::Call(call) => call.check()?,
+        Arguments::Register(register) => register.check()?,
+        Arguments::Options(options) => options.check()?,
+    };
+    let report = match place(&check, &common) {
+        Ok(observed) => Report::seen(judge(&check, &observed), observed),
+        Err(failure) => Report::unseen(Verdict::down(failure)),
+    };
+    say(&if common.json {
+        report.json()
+    } else {
+        report.words()
+    });
+    Ok(ExitCode::from(report.verdict.word.exit_code()))
+}
+
+fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
+    let sip = Sip::of(check).expect("all three kinds are SIP");
+    route::guard(sip)?;
+    let local = common.local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let words = format!("cannot start: {error}");
+            Failure::new(crate::probe::Blame::Ours, "no_runtime", words)
+        })?;
+    let route = runtime.block_on(async {
+        let resolver = dns::Resolver::new(&[])?;
+        route::route(&resolver, sip, local, true).await
+    })?;
+    let credentials = route::credentials(sip)?;
+    let task = sip.task(route, credentials, true);
+    Ok(run_one(task, &shard::Settings::default()))
+}
+
+fn judge(check: &Check, observed: &Observed) -> Verdict {
+    match check {
+        Check::Call(settings) => settings.judge(observed),
+        Check::Register(settings) => settings.judge(observed),
+        Check::Options(settings) => settings.judge(observed),
+        Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
+            Verdict::blind("no_sip_probe", "this probe is not placed by a shard")
+        }
+    }
+}
+
+impl Call {
+    fn check(self) -> anyhow::Result<(Check, Common)> {
+        let uri = read(&self.uri)?;
+        let account = match (self.user, self.secret) {
+            (Some(user), Some(secret)) => Some(account(user, &secret)?),
+            (None, Some(_)) => bail!("--secret needs --user: whose secret is it?"),
+            (Some(_), None) | (None, None) => None,
+        };
+        let user = account.as_ref().map_or("vigie", |account| &account.user);
+        let host = uri.host().context("the URI names no host to send to")?;
+        let hold = parse_duration(&self.hold).map_err(|why| anyhow::anyhow!("--hold: {why}"))?;
+        let settings = call::Settings {
+            transport: transport(&uri, &self.common)?,
+            hold,
+            signatures: self.expect_dtmf.into_iter().collect(),
+            hear: call::Hear::Anything,
+            // The From of an account is its own address: PBXs find the account by it.
+            from: format!("sip:{user}@{host}"),
+            account: account.clone(),
+            ..call::Settings::new(self.uri, String::new())
+        };
+        Ok((Check::Call(settings), self.common))
+    }
+}
+
+impl Register {
+    fn check(self) -> anyhow::Result<(Check, Common)> {
+        let uri = read(&self.aor)?;
+        let user = self.user.or_else(|| uri.user().map(str::to_owned));
+        let user = user.context("the address names no user; write sip:USER@HOST or give --user")?;
+        let settings = register::Settings {
+            transport: transport(&uri, &self.common)?,
+            account: account(user, &self.secret)?,
+            aor: self.aor,
+            proxy: None,
+            expires: Duration::from_secs(self.expires.into()),
+            answer_within: ANSWER_WITHIN,
+        };
+        Ok((Check::Register(settings), self.common))
+    }
+}
+
+impl Options {
+    fn check(self) -> anyhow::Result<(Check, Common)> {
+        let uri = read(&self.uri)?;
+        let host = uri.host().context("the URI names no host to send to")?;
+        let settings = options::Settings {
+            transport: transport(&uri, &self.common)?,
+            from: format!("sip:vigie@{host}"),
+            to: self.uri,
+            proxy: None,
+            answer_within: ANSWER_WITHIN,
+        };
+        Ok((Check::Options(settings), self.common))
+    }
+}
+
+fn read(text: &str) -> anyhow::Result<Uri> {
+    let uri =
+        Uri::read(text).with_context(|| format!("'{text}' is no URI; write sip:USER@HOST"))?;
+    match uri.scheme() {
+        Scheme::Sip | Scheme::Sips => Ok(uri),
+        Scheme::Tel | Scheme::Other => {
+            bail!("'{text}' does not say where to send; write sip:NUMBER@HOST")
+        }
+    }
+}
+
+fn account(user: String, secret: &str) -> anyhow::Result<Account> {
+    let secret: SecretRef = secret.parse().context("--secret")?;
+    Ok(Account { user, secret })
+}
+
+fn transport(uri: &Uri, common: &Common) -> anyhow::Result<Transport> {
+    let wanted = match common.transport.as_deref() {
+        Some("tcp") => Some(Transport::Tcp),
+        Some("tls") => Some(Transport::Tls),
+        Some("udp") => Some(Transport::Udp),
+        Some(_) | None => uri.transport(),
+    };
+    match (uri.scheme(), wanted) {
+        (Scheme::Sips, Some(Transport::Udp)) => bail!("sips: goes over TLS, not over UDP"),
+        (Scheme::Sips, _) => Ok(Transport::Tls),
+        (Scheme::Sip | Scheme::Tel | Scheme::Other, wanted) => Ok(wanted.unwrap_or(Transport::Udp)),
+    }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use super::config_file;
 use super::dns::Resolver;
 use crate::calls::script::{Credentials, Route};
+use crate::probe::emergency::is_emergency;
 use crate::probe::task::Sip;
 use crate::probe::{Blame, Failure};
 use crate::sip::Transport;
@@ -16,6 +17,23 @@ use crate::sip::header::uri::Uri;
 struct Where {
     host: String,
     port: Option<u16>,
+}
+
+/// The last guard before a call exists: the check of the configuration has asked the same before.
+///
+/// # Errors
+/// When the call could ring an emergency service.
+pub fn guard(sip: Sip<'_>) -> Result<(), Failure> {
+    let (uri, _) = sip.destination();
+    if matches!(sip, Sip::Call(_)) && is_emergency(uri) {
+        return Err(ours(
+            "emergency_number",
+            format!(
+                "'{uri}' could ring an emergency service: call the test number of the plant instead"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// The route of a probe. `local` is the own address, port 0 for any; unspecified lets the kernel choose.
@@ -144,6 +162,17 @@ mod tests {
             ("sip:", Some("")),
         ] {
             assert!(destination(uri, proxy).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_emergency_number_is_never_called() {
+        for (uri, refused) in [
+            ("sip:119@127.0.1.10", true),
+            ("sip:0199001199@127.0.1.10", false),
+        ] {
+            let settings = crate::probe::call::Settings::new(uri, "sip:vigie@127.0.0.1");
+            assert_eq!(guard(Sip::Call(&settings)).is_err(), refused, "{uri}");
         }
     }
 

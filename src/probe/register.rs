@@ -24,11 +24,16 @@ pub struct Settings {
 impl Settings {
     /// The task that asks this.
     #[must_use]
-    pub fn plan(&self, route: Route, credentials: Credentials, ladder: bool) -> RegisterPlan {
+    pub fn plan(
+        &self,
+        route: Route,
+        credentials: Option<Credentials>,
+        ladder: bool,
+    ) -> RegisterPlan {
         RegisterPlan {
             route,
             aor: self.aor.clone(),
-            credentials: Some(credentials),
+            credentials,
             expires: self.expires,
             answer_within: self.answer_within,
             ladder,

@@ -1,10 +1,8 @@
 //! The job of a shard that a SIP probe becomes. Called by the daemon and by `vigie probe`, with the
-//! address found and the secret fetched; the figures come from the settings alone.
+//! address found and the secret fetched.
 
 use super::{Check, call, options, register};
-use crate::calls::script::{
-    CallPlan, Credentials, MediaPlan, OptionsPlan, RegisterPlan, Route, Task,
-};
+use crate::calls::script::{Credentials, Route, Task};
 
 /// What has to be known before a route is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -60,35 +58,9 @@ impl<'a> Sip<'a> {
     #[must_use]
     pub fn task(self, route: Route, credentials: Option<Credentials>, ladder: bool) -> Task {
         match self {
-            Self::Call(settings) => Task::Call(CallPlan {
-                route,
-                to: settings.to.clone(),
-                from: settings.from.clone(),
-                credentials,
-                hold: settings.hold,
-                answer_within: settings.answer_within,
-                media: match settings.hear {
-                    call::Hear::Echo => MediaPlan::Tone,
-                    call::Hear::Anything | call::Hear::Nothing => MediaPlan::Silence,
-                },
-                send_dtmf: settings.send_dtmf.clone(),
-                ladder,
-            }),
-            Self::Register(settings) => Task::Register(RegisterPlan {
-                route,
-                aor: settings.aor.clone(),
-                credentials,
-                expires: settings.expires,
-                answer_within: settings.answer_within,
-                ladder,
-            }),
-            Self::Options(settings) => Task::Options(OptionsPlan {
-                route,
-                to: settings.to.clone(),
-                from: settings.from.clone(),
-                answer_within: settings.answer_within,
-                ladder,
-            }),
+            Self::Call(settings) => Task::Call(settings.plan(route, credentials, ladder)),
+            Self::Register(settings) => Task::Register(settings.plan(route, credentials, ladder)),
+            Self::Options(settings) => Task::Options(settings.plan(route, ladder)),
         }
     }
 }
@@ -96,13 +68,12 @@ impl<'a> Sip<'a> {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     use super::*;
     use crate::sip::Transport;
 
     #[test]
-    fn a_call_becomes_a_plan_with_its_sound() {
+    fn each_sip_probe_becomes_its_task_and_no_other_does() {
         let route = Route {
             transport: Transport::Udp,
             peer: SocketAddr::from(([127, 0, 1, 10], 5060)),
@@ -110,29 +81,17 @@ mod tests {
             server_name: None,
             fresh: true,
         };
-        for (hear, media) in [
-            (call::Hear::Echo, MediaPlan::Tone),
-            (call::Hear::Anything, MediaPlan::Silence),
-            (call::Hear::Nothing, MediaPlan::Silence),
-        ] {
-            let settings = call::Settings {
-                hear,
-                ..call::Settings::new("sip:0199001199@127.0.1.10", "sip:vigie@127.0.0.1")
-            };
-            let check = Check::Call(settings);
-            let Some(sip) = Sip::of(&check) else {
-                panic!("a call is a SIP probe");
-            };
-            let Task::Call(plan) = sip.task(route.clone(), None, true) else {
-                panic!("a call becomes a call");
-            };
-            assert_eq!((plan.media, plan.hold), (media, Duration::from_secs(3)));
-            assert_eq!(plan.route, route);
-        }
-        let other = Check::Tcp(super::super::tcp::Settings::new(SocketAddr::from((
-            [127, 0, 0, 1],
-            1,
-        ))));
-        assert!(Sip::of(&other).is_none());
+        let call = Check::Call(call::Settings::new(
+            "sip:1@127.0.1.10",
+            "sip:vigie@127.0.0.1",
+        ));
+        let sip = Sip::of(&call).unwrap();
+        assert_eq!(sip.destination(), ("sip:1@127.0.1.10", None));
+        let Task::Call(plan) = sip.task(route.clone(), None, true) else {
+            panic!("a call becomes a call");
+        };
+        assert_eq!((plan.route, plan.ladder), (route, true));
+        let ping = Check::Icmp(super::super::icmp::Settings::new(Vec::new()));
+        assert!(Sip::of(&ping).is_none());
     }
 }

@@ -318,6 +318,7 @@ async fn prepare(
     confirm: bool,
 ) -> Result<Box<Task>, Failure> {
     let sip = Sip::of(check).expect("only SIP probes are routed");
+    route::guard(sip)?;
     let route = route::route(resolver, sip, local, confirm).await?;
     let credentials = route::credentials(sip)?;
     Ok(Box::new(sip.task(route, credentials, false)))

@@ -1,0 +1,280 @@
+//! What `vigie probe` prints: the ladder and the verdict, as words or as one JSON object. The keys of
+//! the JSON are a promise to scripts: they are added to, never changed.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::calls::observe::{Direction, Observed, RtpSeen, Step};
+use crate::probe::{Failure, Verdict};
+
+/// The verdict, and what it rests on.
+pub(super) struct Report {
+    pub(super) verdict: Verdict,
+    observed: Option<Box<Observed>>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    verdict: &'static str,
+    failure: Option<&'a Failure>,
+    answer_ms: Option<f64>,
+    first_media_ms: Option<f64>,
+    dtmf: &'a str,
+    rtp: Rtp,
+    ladder: Vec<Rung<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rtp {
+    sent: u64,
+    received: u64,
+    lost: i64,
+    jitter_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Rung<'a> {
+    at_ms: f64,
+    direction: &'static str,
+    peer: String,
+    what: &'a str,
+    repeat: u32,
+}
+
+impl Report {
+    pub(super) fn seen(verdict: Verdict, observed: Observed) -> Self {
+        Self {
+            verdict,
+            observed: Some(Box::new(observed)),
+        }
+    }
+
+    /// Nothing was sent.
+    pub(super) const fn unseen(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            observed: None,
+        }
+    }
+
+    pub(super) fn json(&self) -> String {
+        let silence = RtpSeen::default();
+        let rtp = self
+            .observed
+            .as_ref()
+            .map_or(&silence, |observed| &observed.rtp);
+        let ms = |delay: Option<Duration>| delay.map(milliseconds);
+        let json = Json {
+            verdict: self.verdict.word.as_str(),
+            failure: self.verdict.failure.as_ref(),
+            answer_ms: ms(self
+                .observed
+                .as_ref()
+                .and_then(|observed| observed.answer_after)),
+            first_media_ms: ms(self
+                .observed
+                .as_ref()
+                .and_then(|observed| observed.first_media_after)),
+            dtmf: self.observed.as_ref().map_or("", |observed| &observed.dtmf),
+            rtp: Rtp {
+                sent: rtp.sent,
+                received: rtp.received,
+                lost: rtp.lost,
+                jitter_ms: rounded(rtp.jitter_ms),
+            },
+            ladder: self.ladder().iter().map(Rung::of).collect(),
+        };
+        serde_json::to_string(&json).expect("numbers and texts always print")
+    }
+
+    pub(super) fn words(&self) -> String {
+        let infallible = "writing to a string cannot fail";
+        let mut text = String::new();
+        for step in self.ladder() {
+            let again = match step.repeat {
+                0 => String::new(),
+                times => format!("  (repeated, {times})"),
+            };
+            writeln!(
+                text,
+                "{:>9.1} ms  {:<2}  {:<21} {}{again}",
+                milliseconds(step.at),
+                arrow(step.direction),
+                step.peer.to_string(),
+                step.what
+            )
+            .expect(infallible);
+        }
+        if let Some(observed) = &self.observed {
+            let figures = figures(observed);
+            if !figures.is_empty() {
+                writeln!(text, "{figures}").expect(infallible);
+            }
+        }
+        match &self.verdict.failure {
+            None => write!(text, "{}", self.verdict.word),
+            Some(failure) => write!(
+                text,
+                "{}: {} [{}]",
+                self.verdict.word, failure.words, failure.code
+            ),
+        }
+        .expect(infallible);
+        text
+    }
+
+    fn ladder(&self) -> &[Step] {
+        self.observed
+            .as_ref()
+            .map_or(&[], |observed| &observed.ladder)
+    }
+}
+
+impl<'a> Rung<'a> {
+    fn of(step: &'a Step) -> Self {
+        Self {
+            at_ms: milliseconds(step.at),
+            direction: match step.direction {
+                Direction::Sent => "sent",
+                Direction::Received => "received",
+                Direction::Note => "note",
+            },
+            peer: step.peer.to_string(),
+            what: &step.what,
+            repeat: step.repeat,
+        }
+    }
+}
+
+const fn arrow(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Sent => "->",
+        Direction::Received => "<-",
+        Direction::Note => "--",
+    }
+}
+
+/// The figures of a call in one line; empty when there are none.
+fn figures(observed: &Observed) -> String {
+    let mut parts = Vec::new();
+    if let Some(answer) = observed.answer_after {
+        parts.push(format!("answered after {:.1} ms", milliseconds(answer)));
+    }
+    if let Some(media) = observed.first_media_after {
+        parts.push(format!("first sound {:.1} ms later", milliseconds(media)));
+    }
+    if !observed.dtmf.is_empty() {
+        parts.push(format!("heard {}", observed.dtmf));
+    }
+    let rtp = &observed.rtp;
+    if rtp.sent + rtp.received > 0 {
+        parts.push(format!(
+            "RTP {} sent, {} received, {} lost, jitter {:.1} ms",
+            rtp.sent, rtp.received, rtp.lost, rtp.jitter_ms
+        ));
+    }
+    if let Some(granted) = observed.granted {
+        parts.push(format!(
+            "granted for {} s, removed again",
+            granted.as_secs()
+        ));
+    }
+    if let Some(server) = &observed.server {
+        parts.push(format!("server {server}"));
+    }
+    parts.join("; ")
+}
+
+/// Three digits behind the point: a microsecond.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn milliseconds(delay: Duration) -> f64 {
+    rounded(delay.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::calls::observe::Outcome;
+    use crate::time::Instant;
+
+    fn observed() -> Observed {
+        let peer = SocketAddr::from(([127, 0, 1, 10], 5060));
+        let step = |ms, direction, what: &str, repeat| Step {
+            at: Duration::from_millis(ms),
+            direction,
+            peer,
+            what: what.to_owned(),
+            repeat,
+        };
+        Observed {
+            started: Instant(0),
+            finished: Instant(3_000_000_000),
+            outcome: Outcome::Completed { status: 200 },
+            progress_after: Some(Duration::from_millis(4)),
+            answer_after: Some(Duration::from_micros(12_345)),
+            first_media_after: Some(Duration::from_millis(20)),
+            early_media: false,
+            dtmf: "*1#".to_owned(),
+            echo_dbov: None,
+            rtp: RtpSeen {
+                sent: 150,
+                received: 149,
+                lost: 1,
+                jitter_ms: 0.123_456,
+                ..RtpSeen::default()
+            },
+            server: None,
+            granted: None,
+            ladder: vec![
+                step(0, Direction::Sent, "INVITE sip:1@127.0.1.10", 0),
+                step(500, Direction::Sent, "INVITE sip:1@127.0.1.10", 1),
+                step(512, Direction::Received, "200 OK", 0),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_json_keeps_its_keys() {
+        let report = Report::seen(Verdict::good(Duration::from_millis(12)), observed());
+        assert_eq!(
+            report.json(),
+            r#"{"verdict":"good","failure":null,"answer_ms":12.345,"first_media_ms":20.0,"dtmf":"*1#","rtp":{"sent":150,"received":149,"lost":1,"jitter_ms":0.123},"ladder":[{"at_ms":0.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":0},{"at_ms":500.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":1},{"at_ms":512.0,"direction":"received","peer":"127.0.1.10:5060","what":"200 OK","repeat":0}]}"#
+        );
+    }
+
+    #[test]
+    fn a_probe_that_sent_nothing_has_the_same_keys() {
+        let report = Report::unseen(Verdict::blind(
+            "no_secret",
+            "env:X: the variable is not set",
+        ));
+        assert_eq!(
+            report.json(),
+            r#"{"verdict":"blind","failure":{"blame":"ours","code":"no_secret","words":"env:X: the variable is not set"},"answer_ms":null,"first_media_ms":null,"dtmf":"","rtp":{"sent":0,"received":0,"lost":0,"jitter_ms":0.0},"ladder":[]}"#
+        );
+        assert_eq!(
+            report.words(),
+            "blind: env:X: the variable is not set [no_secret]"
+        );
+    }
+
+    #[test]
+    fn the_words_end_with_the_verdict() {
+        let report = Report::seen(Verdict::good(Duration::from_millis(12)), observed());
+        assert_eq!(
+            report.words(),
+            "      0.0 ms  ->  127.0.1.10:5060       INVITE sip:1@127.0.1.10\n    \
+             500.0 ms  ->  127.0.1.10:5060       INVITE sip:1@127.0.1.10  (repeated, 1)\n    \
+             512.0 ms  <-  127.0.1.10:5060       200 OK\n\
+             answered after 12.3 ms; first sound 20.0 ms later; heard *1#; RTP 150 sent, 149 received, 1 lost, jitter 0.1 ms\n\
+             good"
+        );
+    }
+}
