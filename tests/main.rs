@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod fuzz;
+mod journal_keeps_every_fact;
 mod loopback;
 mod pages;
 mod restart_keeps_the_outage;

@@ -1,13 +1,23 @@
 //! The journal on disk: facts in order, nothing else.
 //!
-//! One writer thread owns the SQLite file (WAL, synchronous=FULL) and commits all that is queued in
+//! One writer task owns the SQLite file (WAL, synchronous=FULL) and commits all that is queued in
 //! one transaction; an acknowledged fact survives `kill -9` and a power cut. It decides nothing: the
 //! engine makes the facts and the daemon hands the reports below back to it as inputs.
 
+mod fault;
+mod table;
+mod writer;
+
+use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::engine::fact::{ChainBreak, Fact};
 use crate::probe::Failure;
+use writer::{FileId, Queue, Writer};
 
 /// What the writer has to say; each maps to one `engine::input::Input`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +30,20 @@ pub enum Report {
     TroubleOver { code: String },
 }
 
-/// The queue to the writer; dropping it writes what is left and ends the writer.
+/// The queue to the writer. Dropped without `close`, what is queued is still written while the
+/// runtime lives.
 #[derive(Debug)]
-pub struct Journal {}
+pub struct Journal {
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+}
 
 /// An open journal.
 #[derive(Debug)]
 pub struct Opened {
     pub journal: Journal,
-    pub reports: tokio::sync::mpsc::UnboundedReceiver<Report>,
-    /// Every fact on disk, verified, for `Engine::replay`.
+    pub reports: mpsc::UnboundedReceiver<Report>,
+    /// The facts since the last checkpoint, verified like all before them, for `Engine::replay`.
     pub facts: Vec<Fact>,
 }
 
@@ -50,18 +64,81 @@ pub enum OpenError {
 
 impl Journal {
     /// Opens or creates `facts.sqlite` in `folder`, locks it, and verifies its chain.
-    #[expect(clippy::unused_async, reason = "it will read the file")]
-    pub async fn open(_folder: &Path) -> Result<Opened, OpenError> {
-        Err(OpenError::Unusable {
-            path: String::new(),
-            words: "not built yet".into(),
+    pub async fn open(folder: &Path) -> Result<Opened, OpenError> {
+        let path = folder.join("facts.sqlite");
+        let shown = path.display().to_string();
+        let unusable = |words: String| OpenError::Unusable {
+            path: shown.clone(),
+            words,
+        };
+        std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
+        let lock = lock(&folder.join("facts.lock"), &shown)?;
+        let sql = |error: sqlx::Error| unusable(fault::of(&path, &error).words);
+        let mut connection = table::connect(&path, true).await.map_err(sql)?;
+        table::migrate(&mut connection).await.map_err(sql)?;
+        let facts = table::read(&mut connection, &path).await?;
+        let committed = facts.last().map_or(0, |fact| fact.seq);
+
+        let queue = Arc::new(Queue::default());
+        let (sender, reports) = mpsc::unbounded_channel();
+        let writer = Writer {
+            file: FileId::of(&path),
+            path,
+            connection: Some(connection),
+            queue: Arc::clone(&queue),
+            reports: sender,
+            committed,
+            _lock: lock,
+        };
+        let journal = Self {
+            queue,
+            writer: Some(tokio::spawn(writer.run())),
+        };
+        Ok(Opened {
+            journal,
+            reports,
+            facts,
         })
     }
 
     /// Queues a fact; never waits.
-    pub fn append(&self, _fact: Fact) {}
+    pub fn append(&self, fact: Fact) {
+        self.queue.push(fact);
+    }
 
     /// Writes what is queued, then ends the writer.
-    #[expect(clippy::unused_async, reason = "it will wait for the writer")]
-    pub async fn close(self) {}
+    pub async fn close(mut self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // The writer does not panic; if the runtime ends first there is nobody left to tell.
+            drop(writer.await);
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// One writer per journal, on this machine.
+fn lock(path: &Path, journal: &str) -> Result<File, OpenError> {
+    let unusable = |error: std::io::Error| OpenError::Unusable {
+        path: path.display().to_string(),
+        words: error.to_string(),
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: journal.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
 }
