@@ -1,1 +1,12 @@
-//! (stub)
+//! Samples only: G.711, RFC 4733 digits, a test tone and levels. No packets, no time of day.
+//!
+//! Linear samples are 16-bit at 8000 Hz; 0 dBov is a full-scale square wave (RFC 6464 §3 counts the
+//! same way). `calls` and the lab use it.
+
+pub mod dtmf;
+pub mod g711;
+pub mod level;
+pub mod tone;
+
+/// Samples per second of everything here (G.711).
+pub const SAMPLE_RATE: u32 = 8000;
