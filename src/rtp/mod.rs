@@ -1,1 +1,13 @@
-//! (stub)
+//! RTP and RTCP (RFC 3550) without sockets: packets, what was received, when to send next.
+//!
+//! Payload bytes are opaque here: sound is `audio`'s, digits too. `calls` and the lab use it.
+
+pub mod jitter;
+pub mod packet;
+pub mod rtcp;
+pub mod sender;
+pub mod session;
+pub mod source;
+
+pub use packet::{Malformed, Packet};
+pub use session::Session;
