@@ -44,10 +44,7 @@ fn a_good_file_is_exit_0_and_a_summary() {
     let file = write(folder.path(), "good.toml", GOOD);
     let (code, out, err) = run(&["check", &file]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    assert!(
-        out.starts_with("p: 1 targets, 1 probes, 0 line(s)\n"),
-        "{out}"
-    );
+    assert!(out.starts_with("p: 1 target, 1 probe, 0 lines\n"), "{out}");
 }
 
 #[test]

@@ -60,5 +60,13 @@ fn running(file: &Path) -> anyhow::Result<Pid> {
     if number <= 1 {
         bail!("{} holds no process number", file.display());
     }
+    // After a power cut the number may belong to another program by now, and SIGHUP would end that.
+    let name = std::fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
+    if name.trim_end() != "vigie" {
+        bail!(
+            "no service runs here: process {number} of {} is gone",
+            file.display()
+        );
+    }
     Ok(Pid::from_raw(number))
 }

@@ -6,16 +6,21 @@ use super::context::Reference;
 use super::probe::{Entry, Kind, host_of};
 use super::reader::At;
 use super::service::{TRANSPORTS, user_part};
+use super::value::print_duration;
 use crate::probe::call::{self, Hear};
 use crate::probe::emergency::is_emergency;
 use crate::probe::{Account, Check, options, register};
 use crate::secret::SecretRef;
+use crate::sip::header::uri::Uri;
 
 /// A held test call takes a channel from a caller; longer than this proves nothing more.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// What a call may take besides waiting and holding: CANCEL or BYE and their answers.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Three or four DTMF digits after the answer took 1.05 s where it was measured.
+const SIGNATURE_HEARD: Duration = Duration::from_millis(1_500);
 
 pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
     let section = entry.section;
@@ -49,7 +54,25 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         .iter()
         .filter_map(|text| read_signature(entry, text))
         .collect();
+    if let Some(hold) = &hold
+        && section.has("signatures")
+        && hold.value < SIGNATURE_HEARD
+    {
+        entry.wrong(
+            &hold.span,
+            format!(
+                "a signature takes about a second to be heard and the call is held for {}; write \"2s\" or more",
+                print_duration(hold.value)
+            ),
+        );
+    }
     let to = to?;
+    let proxy = match proxy {
+        Some(proxy) => Some(proxy.value),
+        // A telephone number alone leads nowhere; the target is whom we ask to call it.
+        None if to.starts_with("tel:") => Some(host_of(entry.address()?)),
+        None => None,
+    };
     let account = own_account.ok()?;
     let from = match (&from, &caller, &account) {
         (Some(from), _, _) => from.value.clone(),
@@ -59,7 +82,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
     };
     let usual = call::Settings::new(to, from);
     let settings = call::Settings {
-        proxy: proxy.map(|at| at.value),
+        proxy,
         transport: transport.unwrap_or(entry.context.sip.transport),
         account,
         hold: hold.map_or(usual.hold, |at| at.value),
@@ -315,7 +338,7 @@ pub(super) fn read_options(entry: &Entry<'_, '_>, usual_wait: Duration) -> Optio
     })
 }
 
-/// A SIP URI as far as the configuration can judge it; the SIP core reads it again, by the grammar.
+/// A SIP URI: first what people get wrong, in words for them; then the grammar of the SIP core.
 fn sip_uri(text: &str) -> Result<String, String> {
     let refuse =
         || format!("{text:?} is no SIP address; write for example \"sip:0199001199@192.0.2.10\"");
@@ -325,7 +348,7 @@ fn sip_uri(text: &str) -> Result<String, String> {
     }
     if let Some(number) = text.strip_prefix("tel:") {
         return if number.starts_with(|c: char| c == '+' || c.is_ascii_digit()) {
-            Ok(text.to_owned())
+            by_the_grammar(text).ok_or_else(refuse)
         } else {
             Err(refuse())
         };
@@ -345,7 +368,11 @@ fn sip_uri(text: &str) -> Result<String, String> {
     if user.is_empty() || user.contains('@') || host_and_port(host).is_err() {
         return Err(refuse());
     }
-    Ok(text.to_owned())
+    by_the_grammar(text).ok_or_else(refuse)
+}
+
+fn by_the_grammar(text: &str) -> Option<String> {
+    Uri::read(text).is_ok().then(|| text.to_owned())
 }
 
 /// `192.0.2.10`, `192.0.2.10:5062`, `[2001:db8::1]:5060`, `pbx.example`.

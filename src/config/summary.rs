@@ -29,11 +29,11 @@ impl Loaded {
             .collect();
         writeln!(
             out,
-            "{}: {} targets, {} probes, {} line(s)",
+            "{}: {}, {}, {}",
             self.plant.name,
-            self.plant.targets.len(),
-            probes.len(),
-            self.plant.lines.len()
+            counted(self.plant.targets.len(), "target"),
+            counted(probes.len(), "probe"),
+            counted(self.plant.lines.len(), "line")
         )?;
         let groups = count(
             self.plant
@@ -120,6 +120,11 @@ impl Loaded {
         }
         Ok(())
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn count<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {

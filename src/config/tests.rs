@@ -513,6 +513,58 @@ fn the_same_text_gives_the_same_plant_and_another_text_another() {
     assert_ne!(good(&text).plant, good(&text.replace("ping", "ssh")).plant);
 }
 
+#[test]
+fn sip_addresses_are_judged_by_people_first_and_by_the_grammar_then() {
+    let refused = |text: &str| {
+        format!(
+            "f:7:33: \"to\": {text:?} is no SIP address; write for example \"sip:0199001199@192.0.2.10\""
+        )
+    };
+    for text in [
+        "0199001199",
+        "sip:@192.0.2.1",
+        "sip:a b@192.0.2.1",
+        "sip:a@",
+        "sip:a@h:0",
+        "sip:a@h:70000",
+        "tel:abc",
+        "tel:+33x",
+        "sip:a@é",
+        "http://h/",
+    ] {
+        check(
+            &format!("probes = [{{ kind = \"call\", to = \"{text}\" }}]"),
+            &[&refused(text)],
+        );
+    }
+    for text in [
+        "sip:0199001199@{address}",
+        "sips:a@pbx.example:5061;transport=tls",
+        "tel:+33199001199",
+        "sip:a@[2001:db8::1]:5060",
+    ] {
+        check(
+            &format!("probes = [{{ kind = \"call\", to = \"{text}\" }}]"),
+            &[],
+        );
+    }
+    let by_number = probe("{ kind = \"call\", to = \"tel:+33199001199\" }");
+    let Check::Call(settings) = by_number.check.as_ref() else {
+        panic!();
+    };
+    assert_eq!(settings.proxy.as_deref(), Some("192.0.2.1"));
+}
+
+#[test]
+fn a_call_is_held_until_its_signature_is_heard() {
+    check(
+        "probes = [{ kind = \"call\", number = \"43\", hold = \"1s\", signatures = [\"*1#\"] }]",
+        &[
+            "f:7:50: a signature takes about a second to be heard and the call is held for 1s; write \"2s\" or more",
+        ],
+    );
+}
+
 /// Lines that are nearly right, to be thrown together.
 fn line() -> impl Strategy<Value = String> {
     let whole = proptest::sample::select(
