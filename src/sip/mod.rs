@@ -1,21 +1,20 @@
 //! SIP (RFC 3261 and its companions) without sockets and without a clock.
 //!
 //! `wire` finds fields in bytes and writes messages; `header` reads one header field per file;
-//! `transaction` holds the four machines of §17; `dialog`, `uac`, `uas`, `register`, `options` build on
-//! them; `endpoint` joins all of it for one local address. `calls` and `lab` are the users.
+//! `transaction` holds the four machines of §17; `dialog`, `call`, `register`, `options` build on them;
+//! `endpoint` joins all of it for one local address. `calls` and `lab` are the users.
 
 pub mod digest;
 pub mod header;
 pub mod transaction;
 pub mod wire;
 
-pub mod dialog;
+mod call;
+mod dialog;
 pub mod endpoint;
 pub mod locate;
-pub mod options;
-pub mod register;
-pub mod uac;
-pub mod uas;
+mod options;
+mod register;
 
 use std::fmt;
 

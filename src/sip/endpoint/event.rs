@@ -36,10 +36,15 @@ pub enum Happened {
     /// Our own ringing call was answered by us and the far end acknowledged it.
     Confirmed { sdp: Option<Box<[u8]>> },
     /// The far end changes the session (re-INVITE or UPDATE). Answer with `accept_offer` or `refuse_offer`;
-    /// if nobody does before the next wake-up, the last SDP of ours is repeated.
+    /// if nobody does within 200 ms, the last SDP of ours is repeated.
     Offer {
         method: OfferMethod,
         /// `None`: a re-INVITE that asks for our offer; its answer comes as `Confirmed`.
+        sdp: Option<Box<[u8]>>,
+    },
+    /// Our `reinvite` was answered: with SDP if it was accepted, else the session goes on as it was.
+    OfferAnswered {
+        status: StatusCode,
         sdp: Option<Box<[u8]>>,
     },
     /// Somebody calls. `ring`, `answer` or `reject` it. `message` is the INVITE as it came.

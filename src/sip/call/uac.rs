@@ -1,0 +1,773 @@
+//! Placing a call (RFC 3261 §13.2, §9.1): INVITE, what is answered to it, ACK, CANCEL, forks, redirects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::invite::{Outgoing, Why};
+use super::session::{MIN_SE, Pending};
+use super::{ALLOW, Call, Cancel, Purpose, Stage, q850, sdp_of};
+use crate::sip::dialog::{Dialog, reachable};
+use crate::sip::endpoint::authorization::{Authorization, Verdict};
+use crate::sip::endpoint::core::Core;
+use crate::sip::endpoint::exchange::Exchange;
+use crate::sip::endpoint::lines::decimal;
+use crate::sip::endpoint::party::{Party, Suffix, server_of};
+use crate::sip::endpoint::{Happened, Invite, Key, Refusal};
+use crate::sip::header::{Contacts, MinSe, RSeq, Uri};
+use crate::sip::transaction::client_invite::{Effect, Event, State};
+use crate::sip::transaction::timer::GIVE_UP;
+use crate::sip::wire::{HeaderName, Index, Method, StatusCode};
+use crate::time::Instant;
+
+/// 3xx that one call follows; more is a ring of exchanges that send each other away.
+const REDIRECTS_MAX: usize = 5;
+/// Requests for a longer session interval (422) that one call follows.
+const LONGER_MAX: u8 = 2;
+
+/// What placing a call takes, beyond what every call has.
+#[derive(Debug)]
+pub(super) struct Caller {
+    invite: Invite,
+    /// Request-URI; the first Contact of the last redirect.
+    target: Uri,
+    /// Where we were sent already (§8.1.3.4: never twice).
+    visited: Vec<Uri>,
+    min_se: Option<Duration>,
+    longer: u8,
+    /// Dialogs that reliable provisional responses made (RFC 3262 §4), with the last RSeq of each.
+    early: Vec<(Dialog, u32)>,
+    /// Tags of other legs of a fork, which were acknowledged and ended.
+    other_legs: Vec<Box<[u8]>>,
+}
+
+impl Call {
+    /// Sends the INVITE of a new call.
+    pub(in crate::sip) fn place(core: &mut Core, now: Instant, key: Key, invite: Invite) -> Self {
+        let party = Party::new(core, key, invite.hop, invite.user, invite.ladder);
+        let contact = party.contact(core, invite.from.user());
+        let mut call = Self {
+            party,
+            stage: Stage::Calling {
+                cancel: Cancel::No,
+                heard: None,
+            },
+            dialog: None,
+            contact: contact.into(),
+            authorization: Authorization::new(invite.account.clone()),
+            cseq: 0,
+            local_sdp: invite.offer.clone(),
+            caller: Some(Box::new(Caller {
+                target: invite.to.clone(),
+                invite,
+                visited: Vec::new(),
+                min_se: None,
+                longer: 0,
+                early: Vec::new(),
+                other_legs: Vec::new(),
+            })),
+            server_key: None,
+            outgoing: Vec::with_capacity(1),
+            incoming: None,
+            exchanges: Vec::new(),
+            answers: Vec::new(),
+            pending: None,
+            session: super::SessionTimer::Off,
+        };
+        call.send_invite(core, now);
+        call
+    }
+
+    fn send_invite(&mut self, core: &mut Core, now: Instant) {
+        let Some(caller) = &self.caller else {
+            return;
+        };
+        self.cseq += 1;
+        let suffix = self.party.branch();
+        let offer = self.local_sdp.clone();
+        let body = offer.as_deref().unwrap_or_default();
+        let uri = caller.target.as_request_uri();
+        let credentials = self.authorization.lines(core, "INVITE", uri, body);
+        let mut message = core.buffer();
+        let mut head = self.party.head(core, &mut message, "INVITE", uri, suffix);
+        head.line(
+            "From",
+            &[
+                b"<",
+                caller.invite.from.as_str().as_bytes(),
+                b">;tag=",
+                &self.party.token,
+            ],
+        )
+        .line("To", &[b"<", caller.invite.to.as_str().as_bytes(), b">"])
+        .line("Call-ID", &[&self.party.token])
+        .number("CSeq", self.cseq, " INVITE")
+        .line("Contact", &[self.contact.as_bytes()])
+        .lines(credentials.as_bytes())
+        .line("Allow", &[ALLOW.as_bytes()])
+        .line("Supported", &[b"100rel, timer"]);
+        if let Some(interval) = caller.invite.session_expires {
+            let interval = interval.max(caller.min_se.unwrap_or(MIN_SE));
+            let seconds = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+            head.number("Session-Expires", seconds, "");
+        }
+        if let Some(min_se) = caller.min_se {
+            let seconds = u32::try_from(min_se.as_secs()).unwrap_or(u32::MAX);
+            head.number("Min-SE", seconds, "");
+        }
+        head.line("User-Agent", &[core.user_agent.as_bytes()]);
+        if !body.is_empty() {
+            head.line("Content-Type", &[b"application/sdp"]);
+        }
+        head.finish(body);
+        let to = self.party.hop.peer;
+        let uri = uri.into();
+        self.launch(
+            core,
+            now,
+            Why::Call,
+            (suffix, uri),
+            (to, message),
+            credentials,
+        );
+    }
+
+    /// Sends an INVITE and keeps what its transaction needs.
+    pub(super) fn launch(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        why: Why,
+        (suffix, uri): (Suffix, Box<str>),
+        (to, message): (std::net::SocketAddr, Vec<u8>),
+        credentials: String,
+    ) {
+        let copy = core.copy(&message);
+        self.party.send(core, now, to, copy);
+        self.outgoing.push(Outgoing {
+            why,
+            suffix,
+            cseq: self.cseq,
+            state: State::start(now, self.party.transport),
+            to,
+            uri,
+            request: message,
+            ack: Vec::new(),
+            credentials: credentials.into(),
+        });
+    }
+
+    pub(super) fn on_invite_response(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        suffix: Suffix,
+        response: &Index<'_>,
+        (status, number): (StatusCode, u32),
+    ) {
+        let Some(at) = self
+            .outgoing
+            .iter()
+            .position(|outgoing| outgoing.suffix == suffix)
+        else {
+            return;
+        };
+        if self.outgoing[at].cseq != number {
+            let words = "the CSeq of a response is not that of our request (RFC 3261 §8.2.6.2)";
+            self.party.misbehaved(core, now, words);
+            return;
+        }
+        if status.code() > 100 && response.to_tag().is_none() {
+            let words = "a response to INVITE has no To tag (RFC 3261 §8.2.6.2)";
+            self.party.misbehaved(core, now, words);
+            return;
+        }
+        let event = if status.is_provisional() {
+            Event::Provisional
+        } else if status.is_success() {
+            Event::Success
+        } else {
+            Event::Refusal
+        };
+        let outgoing = &mut self.outgoing[at];
+        let (state, effects) = outgoing.state.on(now, event, self.party.transport);
+        let is_first = outgoing.is_open();
+        outgoing.state = state;
+        for effect in effects {
+            match effect {
+                Effect::SendAck => self.acknowledge_refusal(core, now, at, response),
+                Effect::Deliver if status.is_provisional() => {
+                    self.on_provisional(core, now, at, status, response);
+                }
+                Effect::Deliver if status.is_success() => {
+                    self.on_success(core, now, at, is_first, response);
+                }
+                Effect::Deliver => self.on_refusal(core, now, at, status, response),
+                Effect::SendRequest | Effect::TimedOut | Effect::TransportFailed => {}
+            }
+        }
+    }
+
+    fn on_provisional(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        status: StatusCode,
+        response: &Index<'_>,
+    ) {
+        let Stage::Calling { cancel, heard } = &mut self.stage else {
+            return;
+        };
+        *heard = Some(status);
+        if *cancel == Cancel::WhenHeard {
+            self.cancel(core, now);
+        }
+        if status != StatusCode::TRYING && !self.acknowledge_provisional(core, now, at, response) {
+            return;
+        }
+        let sdp = sdp_of(response);
+        self.party.tell(core, Happened::Provisional { status, sdp });
+    }
+
+    /// PRACK for a provisional response that asks for it (RFC 3262 §4). False if the response is to be
+    /// ignored: a repetition, or one that overtook another.
+    fn acknowledge_provisional(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        response: &Index<'_>,
+    ) -> bool {
+        let requires = response
+            .all(HeaderName::Require)
+            .any(|header| lists(&header.text(), "100rel"));
+        if !requires {
+            return true;
+        }
+        let rseq = response
+            .first(HeaderName::RSeq)
+            .and_then(|header| RSeq::read(&header.text()).ok());
+        let Some(RSeq(rseq)) = rseq else {
+            let words = "a reliable provisional response has no RSeq (RFC 3262 §7.1)";
+            self.party.misbehaved(core, now, words);
+            return false;
+        };
+        let outgoing = &self.outgoing[at];
+        let flow = core.flow(self.party.hop.flow);
+        let dialog = match Dialog::of_response(response, flow, outgoing.to, &outgoing.uri) {
+            Ok(dialog) => dialog,
+            Err(words) => {
+                self.party.misbehaved(core, now, words);
+                return false;
+            }
+        };
+        let Some(caller) = &mut self.caller else {
+            return true;
+        };
+        let known = caller
+            .early
+            .iter_mut()
+            .find(|(early, _)| early.remote_tag == dialog.remote_tag);
+        match known {
+            Some((_, last)) if rseq != last.wrapping_add(1) => return false,
+            Some((early, last)) => {
+                *last = rseq;
+                early.refresh_target(response, flow);
+            }
+            None => caller.early.push((dialog, rseq)),
+        }
+        self.prack(core, now, response, rseq);
+        true
+    }
+
+    fn prack(&mut self, core: &mut Core, now: Instant, response: &Index<'_>, rseq: u32) {
+        let Some(caller) = &self.caller else {
+            return;
+        };
+        let Some((dialog, _)) = caller
+            .early
+            .iter()
+            .find(|(early, _)| early.is_with(response.to_tag()))
+        else {
+            return;
+        };
+        let Some((invited, _)) = response.cseq() else {
+            return;
+        };
+        self.cseq += 1;
+        let suffix = self.party.branch();
+        let credentials = self
+            .authorization
+            .lines(core, "PRACK", dialog.request_uri(), b"");
+        let mut message = core.buffer();
+        let mut head = dialog.head(core, &self.party, &mut message, "PRACK", self.cseq, suffix);
+        head.lines(credentials.as_bytes())
+            .line("RAck", &[format!("{rseq} {invited} INVITE").as_bytes()])
+            .line("User-Agent", &[core.user_agent.as_bytes()])
+            .finish(b"");
+        let to = dialog.next_hop;
+        let exchange = Exchange::start(
+            Purpose::Prack,
+            ("PRACK", suffix, self.cseq),
+            &mut self.party,
+            core,
+            now,
+            (to, message),
+        );
+        self.exchanges.push(exchange);
+    }
+
+    fn on_success(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        is_first: bool,
+        response: &Index<'_>,
+    ) {
+        if !is_first {
+            self.on_another_success(core, now, at, response);
+            return;
+        }
+        if self.outgoing[at].why != Why::Call {
+            self.on_change_accepted(core, now, at, response);
+            return;
+        }
+        let flow = core.flow(self.party.hop.flow);
+        let outgoing = &self.outgoing[at];
+        match Dialog::of_response(response, flow, outgoing.to, &outgoing.uri) {
+            Ok(dialog) => self.dialog = Some(dialog),
+            Err(words) => {
+                self.party.misbehaved(core, now, words);
+                self.over(core, Happened::Ended);
+                return;
+            }
+        }
+        let request = std::mem::take(&mut self.outgoing[at].request);
+        core.recycle(request);
+        let cancelled = match self.stage {
+            Stage::Calling { cancel, .. } => cancel != Cancel::No,
+            Stage::Ringing | Stage::Up | Stage::Ending { .. } | Stage::Over => false,
+        };
+        if self.is_over() || cancelled {
+            // §9.1: the answer crossed our CANCEL, so the call is up and ends by BYE.
+            self.acknowledge(core, now, at, b"");
+            if cancelled {
+                let words = "the answer crossed our CANCEL: acknowledged and ended";
+                self.party.note(core, now, words);
+                self.bye(core, now, Happened::Ended);
+            } else {
+                self.end_leg(core, now, response);
+            }
+            return;
+        }
+        self.stage = Stage::Up;
+        self.start_session_timer(now, response);
+        if self.local_sdp.is_some() {
+            self.acknowledge(core, now, at, b"");
+        } else {
+            self.pending = Some(Pending::late_answer(now));
+        }
+        let server = self
+            .party
+            .has_ladder()
+            .then(|| server_of(response))
+            .flatten();
+        let sdp = sdp_of(response);
+        self.party.tell(core, Happened::Answered { sdp, server });
+    }
+
+    /// A 2xx after the first: the same leg again, or another leg of a fork (§13.2.2.4).
+    fn on_another_success(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        response: &Index<'_>,
+    ) {
+        let Some(dialog) = &self.dialog else {
+            return;
+        };
+        if dialog.is_with(response.to_tag()) {
+            let outgoing = &self.outgoing[at];
+            if !outgoing.ack.is_empty() {
+                let (copy, to) = (core.copy(&outgoing.ack), dialog.next_hop);
+                self.party.send(core, now, to, copy);
+            }
+            return;
+        }
+        self.end_leg(core, now, response);
+    }
+
+    /// Acknowledges another leg of a fork, and ends it (once).
+    fn end_leg(&mut self, core: &mut Core, now: Instant, response: &Index<'_>) {
+        let flow = core.flow(self.party.hop.flow);
+        let peer = self.party.hop.peer;
+        let (Ok(leg), Some((number, _))) = (
+            Dialog::of_response(response, flow, peer, ""),
+            response.cseq(),
+        ) else {
+            return;
+        };
+        let ack = self.ack_of(core, &leg, number, "", b"");
+        self.party.send(core, now, leg.next_hop, ack);
+        let Some(caller) = &mut self.caller else {
+            return;
+        };
+        if caller.other_legs.contains(&leg.remote_tag) {
+            return;
+        }
+        caller.other_legs.push(leg.remote_tag.clone());
+        let words = "another leg of the call answered: acknowledged and ended (RFC 3261 §13.2.2.4)";
+        self.party.note(core, now, words);
+        self.cseq += 1;
+        let suffix = self.party.branch();
+        let mut message = core.buffer();
+        leg.head(core, &self.party, &mut message, "BYE", self.cseq, suffix)
+            .line("User-Agent", &[core.user_agent.as_bytes()])
+            .finish(b"");
+        let exchange = Exchange::start(
+            Purpose::LegBye,
+            ("BYE", suffix, self.cseq),
+            &mut self.party,
+            core,
+            now,
+            (leg.next_hop, message),
+        );
+        self.exchanges.push(exchange);
+    }
+
+    /// Sends the ACK of a 2xx, with the answer if the offer was theirs, and keeps it for repetition.
+    pub(super) fn acknowledge(&mut self, core: &mut Core, now: Instant, at: usize, sdp: &[u8]) {
+        let outgoing = &self.outgoing[at];
+        let Some(dialog) = &self.dialog else {
+            return;
+        };
+        let ack = {
+            let suffix = self.party.branch();
+            let mut message = core.buffer();
+            let mut head = dialog.head(
+                core,
+                &self.party,
+                &mut message,
+                "ACK",
+                outgoing.cseq,
+                suffix,
+            );
+            head.lines(outgoing.credentials.as_bytes())
+                .line("User-Agent", &[core.user_agent.as_bytes()]);
+            if !sdp.is_empty() {
+                head.line("Content-Type", &[b"application/sdp"]);
+            }
+            head.finish(sdp);
+            message
+        };
+        let copy = core.copy(&ack);
+        let to = dialog.next_hop;
+        let old = std::mem::replace(&mut self.outgoing[at].ack, ack);
+        core.recycle(old);
+        self.party.send(core, now, to, copy);
+    }
+
+    fn ack_of(
+        &mut self,
+        core: &mut Core,
+        dialog: &Dialog,
+        number: u32,
+        credentials: &str,
+        sdp: &[u8],
+    ) -> Vec<u8> {
+        let suffix = self.party.branch();
+        let mut message = core.buffer();
+        dialog
+            .head(core, &self.party, &mut message, "ACK", number, suffix)
+            .lines(credentials.as_bytes())
+            .line("User-Agent", &[core.user_agent.as_bytes()])
+            .finish(sdp);
+        message
+    }
+
+    /// The ACK of a refusal belongs to the transaction: same branch, same Request-URI (§17.1.1.3).
+    fn acknowledge_refusal(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        response: &Index<'_>,
+    ) {
+        let outgoing = &self.outgoing[at];
+        let to = outgoing.to;
+        if outgoing.ack.is_empty() {
+            let ack = self.same_branch(core, at, "ACK", Some(response));
+            let outgoing = &mut self.outgoing[at];
+            outgoing.ack = ack;
+            let request = std::mem::take(&mut outgoing.request);
+            core.recycle(request);
+        }
+        let copy = core.copy(&self.outgoing[at].ack);
+        self.party.send(core, now, to, copy);
+    }
+
+    /// A request with the branch of an INVITE: its CANCEL (§9.1) or the ACK of its refusal.
+    fn same_branch(
+        &self,
+        core: &mut Core,
+        at: usize,
+        method: &str,
+        response: Option<&Index<'_>>,
+    ) -> Vec<u8> {
+        let outgoing = &self.outgoing[at];
+        let mut message = core.buffer();
+        let mut head = self
+            .party
+            .head(core, &mut message, method, &outgoing.uri, outgoing.suffix);
+        // Route, From, Call-ID as in the INVITE; To too, but in an ACK it is that of the response.
+        if let Ok(invite) = crate::sip::wire::index(&outgoing.request) {
+            for header in invite.headers() {
+                let name = match header.name {
+                    HeaderName::Route => "Route",
+                    HeaderName::From => "From",
+                    HeaderName::CallId => "Call-ID",
+                    HeaderName::To if response.is_none() => "To",
+                    #[expect(
+                        clippy::wildcard_enum_match_arm,
+                        reason = "the other fields are not repeated"
+                    )]
+                    _ => continue,
+                };
+                head.line(name, &[header.raw]);
+            }
+        }
+        if let Some(to) = response.and_then(|response| response.first(HeaderName::To)) {
+            head.line("To", &[&to.unfolded()]);
+        }
+        let mut digits = [0; 10];
+        let number = decimal(outgoing.cseq, &mut digits);
+        head.line("CSeq", &[number, b" ", method.as_bytes()])
+            .line("User-Agent", &[core.user_agent.as_bytes()]);
+        head.finish(b"");
+        message
+    }
+
+    /// Sends CANCEL (§9.1); a provisional response was heard.
+    pub(super) fn cancel(&mut self, core: &mut Core, now: Instant) {
+        let Some(at) = self.outgoing.len().checked_sub(1) else {
+            return;
+        };
+        let message = self.same_branch(core, at, "CANCEL", None);
+        let outgoing = &self.outgoing[at];
+        let exchange = Exchange::start(
+            Purpose::Cancel,
+            ("CANCEL", outgoing.suffix, outgoing.cseq),
+            &mut self.party,
+            core,
+            now,
+            (outgoing.to, message),
+        );
+        self.exchanges.push(exchange);
+        if let Stage::Calling { cancel, .. } = &mut self.stage {
+            *cancel = Cancel::Sent {
+                until: now + GIVE_UP,
+            };
+        }
+    }
+
+    fn on_refusal(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        at: usize,
+        status: StatusCode,
+        response: &Index<'_>,
+    ) {
+        if self.outgoing[at].why != Why::Call {
+            self.on_change_refused(core, now, at, status, response);
+            return;
+        }
+        let Stage::Calling { cancel, .. } = self.stage else {
+            return;
+        };
+        if cancel != Cancel::No {
+            self.over(core, Happened::Ended);
+            return;
+        }
+        let mut refusal = self.refusal(status, response);
+        let again = if status.is_challenge() {
+            match self.authorization.challenged(response) {
+                Verdict::Answer => true,
+                Verdict::SecretRefused => {
+                    refusal.secret_refused = true;
+                    false
+                }
+                Verdict::Unanswerable => false,
+            }
+        } else if status.is_redirect() {
+            match self.follow(core, response) {
+                Ok(()) => true,
+                Err(words) => {
+                    refusal.reason = format!("{}: {words}", refusal.reason).into();
+                    false
+                }
+            }
+        } else {
+            status == StatusCode::SESSION_INTERVAL_TOO_SMALL && self.lengthen(response)
+        };
+        if again {
+            self.send_invite(core, now);
+        } else {
+            self.over(core, Happened::Refused(refusal));
+        }
+    }
+
+    fn refusal(&self, status: StatusCode, response: &Index<'_>) -> Refusal {
+        refusal(status, response, self.party.has_ladder())
+    }
+
+    /// Takes the first Contact of a redirect that we can reach as the new target (§8.1.3.4).
+    fn follow(&mut self, core: &Core, response: &Index<'_>) -> Result<(), &'static str> {
+        let caller = self.caller.as_mut().ok_or("not our call")?;
+        if caller.visited.len() >= REDIRECTS_MAX {
+            return Err("more than 5 redirects");
+        }
+        let flow = core.flow(self.party.hop.flow).ok_or("the flow is closed")?;
+        caller.visited.push(caller.target.clone());
+        let mut seen = false;
+        for header in response.all(HeaderName::Contact) {
+            let Ok(Contacts::Listed(contacts)) = Contacts::read(&header.text()) else {
+                continue;
+            };
+            for contact in contacts {
+                let uri = contact.address.uri;
+                if caller
+                    .visited
+                    .iter()
+                    .any(|visited| visited.is_equivalent(&uri))
+                {
+                    seen = true;
+                } else if let Some(address) = reachable(&uri, flow) {
+                    caller.target = uri;
+                    self.party.hop.peer = address;
+                    return Ok(());
+                }
+            }
+        }
+        Err(if seen {
+            "redirected in a loop"
+        } else {
+            "redirected to nowhere that this flow can reach"
+        })
+    }
+
+    /// Takes over the Min-SE of a 422 (RFC 4028 §7.3).
+    fn lengthen(&mut self, response: &Index<'_>) -> bool {
+        let Some(caller) = &mut self.caller else {
+            return false;
+        };
+        let min_se = response
+            .first(HeaderName::MinSe)
+            .and_then(|header| MinSe::read(&header.text()).ok());
+        let Some(MinSe(min_se)) = min_se else {
+            return false;
+        };
+        caller.longer += 1;
+        caller.min_se = Some(min_se);
+        caller.longer <= LONGER_MAX
+    }
+
+    pub(super) fn wake_outgoing(&mut self, core: &mut Core, now: Instant) {
+        for at in 0..self.outgoing.len() {
+            let outgoing = &mut self.outgoing[at];
+            let Some(event) = outgoing.state.due(now) else {
+                continue;
+            };
+            let (state, effects) = outgoing.state.on(now, event, self.party.transport);
+            outgoing.state = state;
+            for effect in effects {
+                match effect {
+                    Effect::SendRequest => {
+                        let (copy, to) = (core.copy(&outgoing.request), outgoing.to);
+                        self.party.send(core, now, to, copy);
+                    }
+                    Effect::TimedOut if outgoing.why == Why::Call => {
+                        let heard = match self.stage {
+                            Stage::Calling { heard, .. } => heard,
+                            Stage::Ringing | Stage::Up | Stage::Ending { .. } | Stage::Over => None,
+                        };
+                        self.over(core, Happened::TimedOut { heard });
+                        break;
+                    }
+                    Effect::TimedOut => {
+                        // §14.1: a re-INVITE that nobody answers ends the call.
+                        self.bye(core, now, Happened::SessionExpired);
+                        break;
+                    }
+                    Effect::SendAck | Effect::Deliver | Effect::TransportFailed => {}
+                }
+            }
+        }
+        if self.outgoing.len() > 1 {
+            self.outgoing
+                .retain(|outgoing| outgoing.state != State::Terminated);
+        }
+    }
+
+    /// The answer to an offer that came with the 2xx goes into the ACK (§13.2.2.4).
+    pub(super) fn answer_in_ack(&mut self, core: &mut Core, now: Instant, sdp: &[u8]) {
+        self.local_sdp = Some(Arc::from(sdp));
+        if let Some(at) = self.outgoing.len().checked_sub(1) {
+            self.acknowledge(core, now, at, sdp);
+        }
+    }
+
+    /// Whether responses with this Call-ID and From tag can be ours (§8.1.3.3, §12.2.1).
+    pub(in crate::sip) fn owns(&self, response: &Index<'_>) -> bool {
+        let call_id = response.call_id();
+        let tag_fits = response.from_tag() == Some(&self.party.token);
+        match &self.dialog {
+            Some(dialog) if self.caller.is_none() => tag_fits && call_id == Some(&*dialog.call_id),
+            Some(_) | None => tag_fits && call_id == Some(&self.party.token),
+        }
+    }
+}
+
+/// A refusal as events tell it.
+pub(in crate::sip) fn refusal(status: StatusCode, response: &Index<'_>, server: bool) -> Refusal {
+    Refusal {
+        status,
+        reason: reason_of(response),
+        cause: q850(response),
+        retry_after: response
+            .first(HeaderName::RetryAfter)
+            .and_then(|header| {
+                let text = header.text();
+                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse().ok()
+            })
+            .map(Duration::from_secs),
+        server: server.then(|| server_of(response)).flatten(),
+        secret_refused: false,
+    }
+}
+
+/// The reason phrase as it came.
+pub(in crate::sip) fn reason_of(response: &Index<'_>) -> Box<str> {
+    match response.start() {
+        crate::sip::wire::StartLine::Response { reason, .. } => {
+            crate::sip::wire::index::text_of(reason).into()
+        }
+        crate::sip::wire::StartLine::Request { .. } => "".into(),
+    }
+}
+
+/// Whether a list of option tags names `tag`.
+pub(super) fn lists(text: &str, tag: &str) -> bool {
+    text.split(',')
+        .any(|listed| listed.trim().eq_ignore_ascii_case(tag))
+}
+
+/// Whether a message's Allow names a method.
+pub(super) fn allows(message: &Index<'_>, method: Method<'_>) -> bool {
+    message
+        .all(HeaderName::Allow)
+        .any(|header| lists(&header.text(), method.as_str()))
+}

@@ -1,0 +1,486 @@
+//! Being called (RFC 3261 §13.3): the responses to an INVITE, its ACK and CANCEL, PRACK (RFC 3262 §3).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::invite::{Incoming, Reliable, Repeat};
+use super::uac::lists;
+use super::{ALLOW, Call, Stage, q850, sdp_of};
+use crate::sip::Transport;
+use crate::sip::dialog::Dialog;
+use crate::sip::endpoint::authorization::Authorization;
+use crate::sip::endpoint::core::Core;
+use crate::sip::endpoint::party::Party;
+use crate::sip::endpoint::{Happened, Hop, Key, Response};
+use crate::sip::header::{RAck, Uri, Via};
+use crate::sip::transaction::key::ServerKey;
+use crate::sip::transaction::server_invite::{Effect, Event, State};
+use crate::sip::wire::writer::MessageWriter;
+use crate::sip::wire::{HeaderName, Index, Method, StatusCode, index};
+use crate::time::Instant;
+
+/// Where a request goes when no port is named (§18.2.2).
+const PORT: u16 = 5060;
+
+impl Call {
+    /// A call that comes in. `Err` is the answer to an INVITE that cannot make a dialog.
+    pub(in crate::sip) fn called(
+        core: &mut Core,
+        now: Instant,
+        (key, server_key): (Key, ServerKey),
+        request: &Index<'_>,
+        hop: Hop,
+    ) -> Result<Self, Response> {
+        let mut party = Party::new(core, key, hop, 0, false);
+        let tag = party.token_text();
+        let dialog = Dialog::of_request(request, core.flow(hop.flow), hop.peer, tag)
+            .map_err(|_| Response::new(StatusCode::BAD_REQUEST))?;
+        let contact = party.contact(core, called_user(request).as_deref());
+        party.branch();
+        let incoming = Incoming::new(true, request, hop.peer, party.transport, now);
+        core.tell(
+            key,
+            0,
+            Happened::Incoming {
+                flow: hop.flow,
+                from: hop.peer,
+                message: request.bytes().to_vec(),
+            },
+        );
+        Ok(Self {
+            party,
+            stage: Stage::Ringing,
+            dialog: Some(dialog),
+            contact: contact.into(),
+            authorization: Authorization::new(None),
+            cseq: 0,
+            local_sdp: None,
+            caller: None,
+            server_key: Some(server_key),
+            outgoing: Vec::new(),
+            incoming: Some(Box::new(incoming)),
+            exchanges: Vec::new(),
+            answers: Vec::new(),
+            pending: None,
+            session: super::SessionTimer::Off,
+        })
+    }
+
+    /// Sends a provisional response, reliably if the caller requires it, or if it supports it and
+    /// `response` has `Require: 100rel`.
+    pub(in crate::sip) fn ring(&mut self, core: &mut Core, now: Instant, mut response: Response) {
+        if !matches!(self.stage, Stage::Ringing) || !response.status.is_provisional() {
+            return;
+        }
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        let Ok(request) = index(&incoming.request) else {
+            return;
+        };
+        let has = |name| {
+            request
+                .all(name)
+                .any(|header| lists(&header.text(), "100rel"))
+        };
+        let wanted = response
+            .headers
+            .iter()
+            .position(|(name, value)| *name == HeaderName::Require && lists(value, "100rel"));
+        let reliable = has(HeaderName::Require) || (wanted.is_some() && has(HeaderName::Supported));
+        if reliable && incoming.reliable.is_some() {
+            incoming.queued.push(response);
+            return;
+        }
+        if let Some(at) = wanted {
+            response.headers.remove(at);
+        }
+        if let Some((_, sdp)) = &response.body {
+            self.local_sdp = Some(Arc::from(sdp.as_slice()));
+        }
+        let has_sdp = response.body.is_some();
+        if reliable {
+            incoming.last_rseq += 1;
+            response = response
+                .with(HeaderName::Require, "100rel")
+                .with(HeaderName::RSeq, incoming.last_rseq.to_string());
+        }
+        let tag = self.party.token_text();
+        let contact = Some(&*self.contact);
+        let message = reply(core, &request, incoming.from, tag, contact, &response);
+        if reliable {
+            incoming.reliable = Some(Reliable {
+                rseq: incoming.last_rseq,
+                response: message.clone(),
+                repeat: Repeat::start(now),
+                has_sdp,
+            });
+        }
+        incoming.on(
+            &mut self.party,
+            core,
+            now,
+            Event::Provisional,
+            Some(message),
+        );
+    }
+
+    /// Answers the call with a 2xx, now or when a description sent earlier was acknowledged.
+    pub(in crate::sip) fn answer(&mut self, core: &mut Core, now: Instant, response: Response) {
+        if !matches!(self.stage, Stage::Ringing) || !response.status.is_success() {
+            return;
+        }
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        if incoming
+            .reliable
+            .as_ref()
+            .is_some_and(|reliable| reliable.has_sdp)
+        {
+            incoming.queued.push(response);
+            return;
+        }
+        incoming.reliable = None;
+        self.stage = Stage::Up;
+        self.accept_invite(core, now, response);
+    }
+
+    /// Sends a 2xx to their INVITE, the first or a later one, and repeats it until its ACK.
+    pub(super) fn accept_invite(&mut self, core: &mut Core, now: Instant, mut response: Response) {
+        if let Some((_, sdp)) = &response.body {
+            self.local_sdp = Some(Arc::from(sdp.as_slice()));
+        }
+        let Some(mut incoming) = self.incoming.take() else {
+            return;
+        };
+        if let Ok(request) = index(&incoming.request) {
+            let session = self.accept_session_timer(now, &request);
+            response.headers.extend(session);
+            let tag = self.party.token_text();
+            let contact = Some(&*self.contact);
+            let message = reply(core, &request, incoming.from, tag, contact, &response);
+            incoming.on(&mut self.party, core, now, Event::Success, Some(message));
+            incoming.repeat = Some(Repeat::start(now));
+        }
+        self.incoming = Some(incoming);
+    }
+
+    /// Refuses the call.
+    pub(in crate::sip) fn reject(&mut self, core: &mut Core, now: Instant, response: &Response) {
+        if matches!(self.stage, Stage::Ringing) && response.status.is_refusal()
+            || response.status.is_redirect()
+        {
+            self.refuse(core, now, response);
+            // The owner knows; no event.
+            self.stage = Stage::Over;
+        }
+    }
+
+    /// Sends a final refusal to their INVITE, the first or a later one.
+    pub(super) fn refuse(&mut self, core: &mut Core, now: Instant, response: &Response) {
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        incoming.reliable = None;
+        incoming.queued.clear();
+        let Ok(request) = index(&incoming.request) else {
+            return;
+        };
+        let tag = self.party.token_text();
+        let message = reply(core, &request, incoming.from, tag, None, response);
+        incoming.on(&mut self.party, core, now, Event::Refusal, Some(message));
+    }
+
+    /// Their INVITE again.
+    pub(in crate::sip) fn repeat_invite(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        branch: &[u8],
+        number: u32,
+    ) -> bool {
+        let Some(incoming) = &mut self.incoming else {
+            return false;
+        };
+        if *incoming.branch != *branch || incoming.cseq != number {
+            return false;
+        }
+        incoming.on(&mut self.party, core, now, Event::Request, None);
+        true
+    }
+
+    pub(super) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        request: &Index<'_>,
+        number: u32,
+    ) {
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        if incoming.cseq != number {
+            return;
+        }
+        let effects = incoming.on(&mut self.party, core, now, Event::Ack, None);
+        if effects.contains(&Effect::DeliverAck) && incoming.repeat.is_some() {
+            incoming.repeat = None;
+            let sdp = sdp_of(request);
+            if incoming.is_first || sdp.is_some() {
+                self.party.tell(core, Happened::Confirmed { sdp });
+            }
+        }
+    }
+
+    /// CANCEL (§9.2): it stops an INVITE that has no final response, and has no effect on one that has.
+    pub(in crate::sip) fn on_cancel(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        request: &Index<'_>,
+        from: SocketAddr,
+    ) {
+        self.answer_at_once(core, now, request, from, &Response::new(StatusCode::OK));
+        let open = self
+            .incoming
+            .as_ref()
+            .is_some_and(|incoming| !incoming.is_answered());
+        if !open {
+            return;
+        }
+        self.refuse(core, now, &Response::new(StatusCode::REQUEST_TERMINATED));
+        self.pending = None;
+        if matches!(self.stage, Stage::Ringing) {
+            let cause = q850(request);
+            self.over(core, Happened::EndedByPeer { cause });
+        }
+    }
+
+    pub(super) fn on_prack(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        request: &Index<'_>,
+        from: SocketAddr,
+    ) {
+        let text = request
+            .first(HeaderName::RAck)
+            .map(|header| header.text())
+            .unwrap_or_default();
+        let meant = RAck::read(&text).ok();
+        let fits = self.incoming.as_mut().is_some_and(|incoming| {
+            let waiting = incoming.reliable.as_ref();
+            let fits = waiting.zip(meant).is_some_and(|(waiting, meant)| {
+                meant.rseq.0 == waiting.rseq
+                    && meant.cseq.number == incoming.cseq
+                    && meant.cseq.method == Method::Invite
+            });
+            if fits {
+                incoming.reliable = None;
+            }
+            fits
+        });
+        if !fits {
+            let response = Response::new(StatusCode::CALL_DOES_NOT_EXIST);
+            self.answer_at_once(core, now, request, from, &response);
+            return;
+        }
+        let mut response = Response::new(StatusCode::OK);
+        if let (Some(_), Some(sdp)) = (sdp_of(request), &self.local_sdp) {
+            response = response.with_sdp(sdp.to_vec());
+        }
+        self.answer_at_once(core, now, request, from, &response);
+        self.send_queued(core, now);
+    }
+
+    /// Sends what waited for the PRACK, up to the next response that must be acknowledged itself.
+    fn send_queued(&mut self, core: &mut Core, now: Instant) {
+        while let Some(incoming) = &mut self.incoming
+            && incoming.reliable.is_none()
+            && !incoming.queued.is_empty()
+        {
+            let next = incoming.queued.remove(0);
+            if next.status.is_provisional() {
+                self.ring(core, now, next);
+            } else {
+                self.answer(core, now, next);
+            }
+        }
+    }
+
+    pub(super) fn wake_incoming(&mut self, core: &mut Core, now: Instant) {
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        while let Some(event) = incoming.state.due(now) {
+            let effects = incoming.on(&mut self.party, core, now, event, None);
+            if effects.contains(&Effect::NoAck) {
+                let words = "our refusal was never acknowledged (RFC 3261 §17.1.1.3)";
+                self.party.misbehaved(core, now, words);
+            }
+        }
+        if let Some(reliable) = &mut incoming.reliable {
+            if reliable.repeat.give_up <= now {
+                let words = "our reliable provisional response got no PRACK (RFC 3262 §4)";
+                self.party.misbehaved(core, now, words);
+                self.refuse(core, now, &Response::new(StatusCode::SERVER_INTERNAL_ERROR));
+                self.over(core, Happened::TimedOut { heard: None });
+                return;
+            }
+            while reliable.repeat.resend.at <= now {
+                let copy = core.copy(&reliable.response);
+                self.party.send(core, now, incoming.reply_to, copy);
+                reliable.repeat.resend = reliable.repeat.resend.doubled();
+            }
+        }
+        self.repeat_success(core, now);
+    }
+
+    /// Repeats our 2xx (§13.3.1.4); without an ACK for 64 · T1 the call is ended.
+    fn repeat_success(&mut self, core: &mut Core, now: Instant) {
+        let Some(incoming) = &mut self.incoming else {
+            return;
+        };
+        let Some(repeat) = &mut incoming.repeat else {
+            return;
+        };
+        if repeat.give_up <= now {
+            incoming.repeat = None;
+            let words = "our 2xx was never acknowledged (RFC 3261 §13.3.1.4)";
+            self.party.misbehaved(core, now, words);
+            self.bye(core, now, Happened::TimedOut { heard: None });
+            return;
+        }
+        while repeat.resend.at <= now {
+            let copy = core.copy(&incoming.last);
+            self.party.send(core, now, incoming.reply_to, copy);
+            repeat.resend = repeat.resend.doubled_to_t2();
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(
+        is_first: bool,
+        request: &Index<'_>,
+        from: SocketAddr,
+        transport: Transport,
+        now: Instant,
+    ) -> Self {
+        Self {
+            is_first,
+            branch: request.top_branch().unwrap_or_default().into(),
+            cseq: request.cseq().map_or(0, |(number, _)| number),
+            state: State::start(now),
+            request: request.bytes().to_vec(),
+            from,
+            reply_to: reply_address(request, from, transport),
+            last: Vec::new(),
+            repeat: None,
+            reliable: None,
+            last_rseq: 0,
+            queued: Vec::new(),
+        }
+    }
+}
+
+/// A response made of `request`. `contact` is ours where the response makes or refreshes a dialog.
+pub(in crate::sip) fn reply(
+    core: &mut Core,
+    request: &Index<'_>,
+    from: SocketAddr,
+    tag: &str,
+    contact: Option<&str>,
+    response: &Response,
+) -> Vec<u8> {
+    let mut out = core.buffer();
+    if write_reply(core, &mut out, request, from, tag, contact, response).is_err() {
+        // The owner gave a value that would break its line: the far end hears that we failed.
+        let plain = Response::new(StatusCode::SERVER_INTERNAL_ERROR);
+        out.clear();
+        write_reply(core, &mut out, request, from, tag, None, &plain)
+            .expect("nothing of the owner's is in it");
+    }
+    if let Some(reason) = &response.reason
+        && !reason.chars().any(char::is_control)
+        && let Some(end) = out.iter().position(|byte| *byte == b'\r')
+    {
+        let line = format!("SIP/2.0 {} {reason}", response.status);
+        out.splice(..end, line.into_bytes());
+    }
+    out
+}
+
+fn write_reply(
+    core: &Core,
+    out: &mut Vec<u8>,
+    request: &Index<'_>,
+    from: SocketAddr,
+    tag: &str,
+    contact: Option<&str>,
+    response: &Response,
+) -> Result<(), crate::sip::wire::writer::WriteError> {
+    let mut writer = MessageWriter::answer(out, request, response.status, Some(tag), Some(from));
+    if let Some(contact) = contact {
+        for route in request.all(HeaderName::RecordRoute) {
+            writer.copy(&route);
+        }
+        writer.header(HeaderName::Contact, contact);
+        if response.status.is_success() {
+            writer.header(HeaderName::Allow, ALLOW);
+            writer.header(HeaderName::Supported, "100rel, timer");
+        }
+    }
+    for (name, value) in &response.headers {
+        writer.header(*name, value);
+    }
+    writer.header(HeaderName::Server, &core.user_agent);
+    let body = response
+        .body
+        .as_ref()
+        .map(|(kind, bytes)| (*kind, bytes.as_slice()));
+    writer.finish(body)
+}
+
+/// 100 Trying (§8.2.6.1): it makes no dialog, so no tag is added.
+pub(in crate::sip) fn trying(core: &mut Core, request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+    let request = index(request).ok()?;
+    let mut out = core.buffer();
+    MessageWriter::answer(&mut out, &request, StatusCode::TRYING, None, Some(from))
+        .finish(None)
+        .ok()?;
+    Some(out)
+}
+
+/// Where a response goes (§18.2.2, RFC 3581 §4): back to where the request came from, or to the port of
+/// its Via if it did not ask for `rport`.
+pub(in crate::sip) fn reply_address(
+    request: &Index<'_>,
+    from: SocketAddr,
+    transport: Transport,
+) -> SocketAddr {
+    let Some(via) = request.first(HeaderName::Via) else {
+        return from;
+    };
+    let asks_rport = via.raw.windows(6).any(|part| part == b";rport");
+    if transport.is_reliable() || asks_rport {
+        return from;
+    }
+    let port = Via::list(&via.text())
+        .ok()
+        .and_then(|vias| vias.into_iter().next())
+        .map_or(from.port(), |via| via.port.unwrap_or(PORT));
+    SocketAddr::new(from.ip(), port)
+}
+
+/// The user part of the Request-URI, for our Contact.
+fn called_user(request: &Index<'_>) -> Option<String> {
+    match request.start() {
+        crate::sip::wire::StartLine::Request { uri, .. } => {
+            let uri = Uri::read(std::str::from_utf8(uri).ok()?).ok()?;
+            uri.user().map(Into::into)
+        }
+        crate::sip::wire::StartLine::Response { .. } => None,
+    }
+}
