@@ -163,8 +163,11 @@ fn reload_refuses_a_bad_file_and_says_when_nobody_listens() {
         "good.toml",
         format!("{GOOD}[service]\ndata = \"{data}\"\n"),
     );
+    // The second is this very test: alive, and not the service.
+    let other = std::process::id().to_string();
     for pid in [
         None,
+        Some(other.as_str()),
         Some("0"),
         Some("-1"),
         Some("1"),
