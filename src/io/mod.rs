@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config_file;
 pub mod daemon;
 pub mod dns;
+pub mod lab;
 pub mod prober;
 pub mod route;
 pub mod shard;
