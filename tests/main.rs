@@ -8,6 +8,7 @@ mod loopback;
 mod pages;
 mod restart_keeps_the_outage;
 mod sample_config;
+mod simulation;
 mod sip_device_habits;
 mod sip_torture;
 mod support;

@@ -152,7 +152,9 @@ impl World {
 
     fn report(&mut self, run: u64) {
         let open = self.runs.remove(&run).expect("every open run is known");
-        let (verdict, signature) = verdict(self.far.get(&open.probe), open.timeout);
+        let Some((verdict, signature)) = verdict(self.far.get(&open.probe), open.timeout) else {
+            return;
+        };
         self.give(Input::ProbeDone {
             run: RunId(run),
             probe: open.probe,
@@ -331,11 +333,12 @@ impl World {
     }
 }
 
-fn verdict(far: Option<&FarEnd>, timeout: Duration) -> (Verdict, Option<String>) {
+/// `None` if the prober is lost before it can report.
+fn verdict(far: Option<&FarEnd>, timeout: Duration) -> Option<(Verdict, Option<String>)> {
     let took = Duration::from_micros(4_321);
     let failure =
         |blame, code: &'static str| Failure::new(blame, code, format!("{code} after {timeout:?}"));
-    match far.unwrap_or(&FarEnd::Answers) {
+    Some(match far.unwrap_or(&FarEnd::Answers) {
         FarEnd::Answers => (Verdict::good(took), None),
         FarEnd::Signs(signature) => (
             Verdict::good(took).measuring("answer_ms", 4.321),
@@ -345,8 +348,8 @@ fn verdict(far: Option<&FarEnd>, timeout: Duration) -> (Verdict, Option<String>)
         FarEnd::Refuses => (Verdict::down(failure(Blame::Refused, "refused")), None),
         FarEnd::Silent => (Verdict::down(failure(Blame::Silent, "silent")), None),
         FarEnd::Blind => (Verdict::blind("no_socket", "no free descriptor"), None),
-        FarEnd::Lost => unreachable!("a lost run never reports"),
-    }
+        FarEnd::Lost => return None,
+    })
 }
 
 pub(crate) fn call(id: &str, trunk: &str, every: u64) -> Probe {
