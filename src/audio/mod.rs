@@ -4,6 +4,7 @@
 //! same way). `calls` and the lab use it.
 
 pub mod dtmf;
+pub mod echo;
 pub mod g711;
 pub mod level;
 pub mod tone;

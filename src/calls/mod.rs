@@ -7,6 +7,18 @@
 pub mod observe;
 pub mod script;
 
+mod answers;
+mod call;
+mod flows;
+mod job;
+mod ladder;
+mod lateness;
+mod machine;
+mod media;
+
+pub use machine::Calls;
+
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::sip::{FlowId, Transport};
@@ -96,6 +108,18 @@ pub enum FlowFault {
     Closed,
     /// Our own side: no port, no descriptor, no route.
     Ours { words: String },
+}
+
+impl fmt::Display for FlowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { peer } => write!(f, "{peer} refused: nobody listens there"),
+            Self::Unreachable { peer, words } => write!(f, "{peer} cannot be reached: {words}"),
+            Self::Tls { words } => write!(f, "TLS failed: {words}"),
+            Self::Closed => f.write_str("the connection was closed"),
+            Self::Ours { words } => write!(f, "our own side failed: {words}"),
+        }
+    }
 }
 
 /// What the shell must do.

@@ -1,4 +1,4 @@
-//! What was seen of one task, as plain figures for a judge (stub: fields are the agreed ones).
+//! What was seen of one task, as plain figures for a judge.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,6 +64,12 @@ pub struct RtpSeen {
     pub send_late_p99_us: u64,
     /// Wake-up to kernel stamp of received packets, 99th percentile, microseconds.
     pub receive_lag_p99_us: u64,
+    /// RTP packets from another address than agreed in SDP; counted, else ignored.
+    pub wrong_source: u64,
+    /// Packets of another payload type than agreed, or no RTP at all; counted, else ignored.
+    pub wrong_payload: u64,
+    /// Round trip by RTCP (RFC 3550 §6.4.1), the last one measured.
+    pub round_trip: Option<Duration>,
 }
 
 /// Everything a judge may want to know of one task.

@@ -1,4 +1,4 @@
-//! What to do: the plan of one call, registration or OPTIONS (stub: fields are the agreed ones).
+//! What to do: the plan of one call, registration or OPTIONS.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -169,6 +169,7 @@ pub(super) mod tests {
                 jitter_ms: 0.4,
                 send_late_p99_us: 120,
                 receive_lag_p99_us: 90,
+                ..RtpSeen::default()
             },
             server: Some("XiVO PBX".into()),
             granted: None,

@@ -78,6 +78,11 @@ impl Sender {
         self.octets
     }
 
+    /// The next packet leaves then; for a stream that has not begun.
+    pub const fn start(&mut self, at: Instant) {
+        self.due = at;
+    }
+
     /// From the next packet on.
     pub const fn set_ptime(&mut self, ptime_ms: u8) {
         self.ptime_ms = ptime_ms;

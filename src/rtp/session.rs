@@ -107,6 +107,12 @@ impl Session {
         });
     }
 
+    /// Begins to send at this moment; the first report follows a second later.
+    pub fn start(&mut self, at: Instant) {
+        self.sender.start(at);
+        self.report_due = at + FIRST_REPORT;
+    }
+
     #[must_use]
     pub fn figures(&self) -> Figures {
         let mut sum = self.earlier;

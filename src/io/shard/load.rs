@@ -1,13 +1,12 @@
 //! A load test on the calling thread: `load` says when a call may start, the circle of `thread` does
 //! the rest. For one core; several shards are several threads and their tallies added.
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use super::Settings;
 use super::sockets::Sockets;
-use super::thread::{Machine, turn};
+use super::thread::{Machine, act, rest};
 use crate::calls::script::Task;
 use crate::calls::{Input, JobId};
 use crate::load::{Plan, Ramp, Tally};
@@ -40,7 +39,7 @@ pub fn run<M: Machine>(
     let began = sockets.now().instant;
     let mut ramp = Ramp::new(plan, began);
     let mut tally = Tally::default();
-    let mut faults = VecDeque::new();
+    let mut faults = Vec::new();
     let mut jobs = 0;
     loop {
         let now = sockets.now();
@@ -51,26 +50,25 @@ pub fn run<M: Machine>(
             let job = JobId(jobs);
             machine.handle(now, Input::Start { job, task });
         }
-        let due = ramp.deadline();
-        if due.is_none() && tally.in_flight() == 0 {
-            return Ok(Ran {
-                tally,
-                withheld: ramp.withheld(),
-                took: now.instant.since(began),
-                faults: faults.into(),
-            });
-        }
-        turn(&mut sockets, machine, rounded(due), |_, observed| {
-            tally.ended(&observed);
-        })?;
+        act(&mut sockets, machine, |_, observed| tally.ended(&observed));
         while let Some(fault) = sockets.take_fault() {
             if faults
                 .iter()
                 .all(|known: &Failure| known.code != fault.code)
             {
-                faults.push_back(fault);
+                faults.push(fault);
             }
         }
+        let due = ramp.deadline();
+        if due.is_none() && tally.in_flight() == 0 {
+            return Ok(Ran {
+                tally,
+                withheld: ramp.withheld(),
+                took: sockets.now().instant.since(began),
+                faults,
+            });
+        }
+        rest(&mut sockets, machine, rounded(due))?;
     }
 }
 

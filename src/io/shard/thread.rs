@@ -17,7 +17,7 @@ use super::sockets::{Sockets, Waker};
 use super::{Event, Settings, kernel};
 use crate::calls::observe::{Observed, Outcome, RtpSeen};
 use crate::calls::script::Task;
-use crate::calls::{Input, JobId, Output};
+use crate::calls::{Calls, Input, JobId, Output};
 use crate::io::clock;
 use crate::probe::{Blame, Failure};
 use crate::time::{Instant, Now};
@@ -73,6 +73,14 @@ impl ShardHandle {
     /// # Errors
     /// When this machine gives no descriptors or no thread.
     pub fn spawn(settings: Settings) -> io::Result<(Self, mpsc::Receiver<Event>)> {
+        Self::spawn_with(settings, Calls::new)
+    }
+
+    /// The same with any machine, made anew after each panic from a seed that no other run has.
+    fn spawn_with<M: Machine + 'static>(
+        settings: Settings,
+        make: fn(u64) -> M,
+    ) -> io::Result<(Self, mpsc::Receiver<Event>)> {
         let (commands, inbox) = std_mpsc::sync_channel(settings.queue.max(1));
         let (events, outbox) = mpsc::channel(settings.queue.max(1));
         let sockets = Sockets::new(&settings)?;
@@ -81,7 +89,7 @@ impl ShardHandle {
             .name(settings.name.clone())
             .spawn({
                 let waker = waker.clone();
-                move || supervise(&settings, &waker, sockets, &inbox, Desk::new(events))
+                move || supervise(&settings, &waker, make, sockets, &inbox, Desk::new(events))
             })?;
         let handle = Self {
             commands,
@@ -155,12 +163,13 @@ pub fn run_one(task: Task, settings: &Settings) -> Observed {
         calls.handle(now, Input::Start { job, task });
         loop {
             let mut ended = None;
-            turn(&mut sockets, &mut calls, None, |_, observed| {
+            act(&mut sockets, &mut calls, |_, observed| {
                 ended = Some(observed);
-            })?;
+            });
             if let Some(observed) = ended {
                 return Ok(*observed);
             }
+            rest(&mut sockets, &mut calls, None)?;
         }
     };
     let ended = std::thread::scope(|scope| scope.spawn(work).join());
@@ -178,9 +187,7 @@ pub trait Machine {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// One circle: lets the machine act on what is known, sends, waits, delivers.
-///
-/// Waits until `deadline` at the latest, or for the waker of the sockets; `done` takes the results.
+/// One circle: [`act`], then [`rest`].
 ///
 /// # Errors
 /// When the thread cannot wait on its sockets.
@@ -188,8 +195,18 @@ pub fn turn(
     sockets: &mut Sockets,
     machine: &mut impl Machine,
     deadline: Option<Instant>,
-    mut done: impl FnMut(JobId, Box<Observed>),
+    done: impl FnMut(JobId, Box<Observed>),
 ) -> io::Result<()> {
+    act(sockets, machine, done);
+    rest(sockets, machine, deadline)
+}
+
+/// Lets the machine act on what it knows and sends what it wants sent; `done` takes the results.
+pub(super) fn act(
+    sockets: &mut Sockets,
+    machine: &mut impl Machine,
+    mut done: impl FnMut(JobId, Box<Observed>),
+) {
     let now = sockets.now();
     if machine.deadline().is_some_and(|at| at <= now.instant) {
         machine.handle(now, Input::Wake);
@@ -200,15 +217,24 @@ pub fn turn(
         }
     }
     sockets.flush();
+}
+
+/// Waits for an input, the machine's deadline or `deadline`, and hands in what has happened.
+pub(super) fn rest(
+    sockets: &mut Sockets,
+    machine: &mut impl Machine,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
     sockets.wait(machine.deadline().into_iter().chain(deadline).min())?;
     sockets.deliver(&mut |now, input| machine.handle(now, input));
     Ok(())
 }
 
 /// Keeps the circle turning until it is told to stop.
-fn supervise(
+fn supervise<M: Machine>(
     settings: &Settings,
     waker: &Waker,
+    make: fn(u64) -> M,
     sockets: Sockets,
     commands: &std_mpsc::Receiver<Command>,
     mut desk: Desk,
@@ -218,7 +244,9 @@ fn supervise(
     let mut sockets = Ok(sockets);
     let mut panics = 0;
     loop {
-        let ended = catch_unwind(AssertUnwindSafe(|| circle(sockets?, commands, &mut desk)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            circle(make(fresh_seed()?), sockets?, commands, &mut desk)
+        }));
         let words = match ended {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("the shard thread cannot wait on its sockets: {error}"),
@@ -246,24 +274,18 @@ fn supervise(
 }
 
 fn circle(
+    mut machine: impl Machine,
     mut sockets: Sockets,
     commands: &std_mpsc::Receiver<Command>,
     desk: &mut Desk,
 ) -> io::Result<()> {
-    let mut calls = Calls::new(fresh_seed()?);
     let mut stopping: Option<Instant> = None;
     loop {
         let now = sockets.now();
-        stopping = take_commands(commands, &mut calls, desk, now, stopping);
-        if stopping.is_some_and(|until| desk.running.is_empty() || until <= now.instant) {
-            desk.fail_all("the service was stopped before the task had ended");
-            desk.offer();
-            return Ok(());
-        }
-        let deadline = desk.deadline(now.instant).into_iter().chain(stopping).min();
-        turn(&mut sockets, &mut calls, deadline, |job, observed| {
+        stopping = take_commands(commands, &mut machine, desk, now, stopping);
+        act(&mut sockets, &mut machine, |job, observed| {
             desk.done(job, observed);
-        })?;
+        });
         let now = sockets.now().instant;
         while let Some(fault) = sockets.take_fault() {
             desk.fault(now, fault);
@@ -274,13 +296,19 @@ fn circle(
         if desk.events.is_closed() && stopping.is_none() {
             stopping = Some(now);
         }
+        if stopping.is_some_and(|until| desk.running.is_empty() || until <= now) {
+            desk.fail_all("the service was stopped before the task had ended");
+            return Ok(());
+        }
+        let deadline = desk.deadline(now).into_iter().chain(stopping).min();
+        rest(&mut sockets, &mut machine, deadline)?;
     }
 }
 
 /// Takes what the daemon asks; gives back until when to end, once told to stop.
 fn take_commands(
     commands: &std_mpsc::Receiver<Command>,
-    calls: &mut Calls,
+    machine: &mut impl Machine,
     desk: &mut Desk,
     now: Now,
     stopping: Option<Instant>,
@@ -289,9 +317,9 @@ fn take_commands(
         match commands.try_recv() {
             Ok(Command::Start { job, task }) => {
                 desk.running.insert(job);
-                calls.handle(now, Input::Start { job, task });
+                machine.handle(now, Input::Start { job, task });
             }
-            Ok(Command::Abort { job }) => calls.handle(now, Input::Abort { job }),
+            Ok(Command::Abort { job }) => machine.handle(now, Input::Abort { job }),
             Ok(Command::Stop) | Err(std_mpsc::TryRecvError::Disconnected) => break true,
             Err(std_mpsc::TryRecvError::Empty) => break false,
         }
@@ -300,7 +328,7 @@ fn take_commands(
         return stopping;
     }
     for job in &desk.running {
-        calls.handle(now, Input::Abort { job: *job });
+        machine.handle(now, Input::Abort { job: *job });
     }
     Some(now.instant + STOP_WITHIN)
 }
@@ -462,34 +490,17 @@ fn fresh_seed() -> io::Result<u64> {
     Ok(u64::from_ne_bytes(seed))
 }
 
-/// Stands in until `calls::Calls` exists: every task ends as a fault of our own.
-#[derive(Debug)]
-struct Calls {
-    outputs: VecDeque<Output>,
-}
-
-impl Calls {
-    fn new(_seed: u64) -> Self {
-        Self {
-            outputs: VecDeque::new(),
-        }
-    }
-}
-
 impl Machine for Calls {
     fn handle(&mut self, now: Now, input: Input<'_>) {
-        if let Input::Start { job, .. } = input {
-            let observed = Box::new(ours(now, "no calls can be placed yet".to_owned()));
-            self.outputs.push_back(Output::Done { job, observed });
-        }
+        self.handle(now, input);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.poll_output()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.deadline()
     }
 }
 
@@ -556,5 +567,142 @@ mod tests {
             matches!(taken.try_recv(), Ok(Event::OwnFaultOver { code }) if code == "media_late")
         );
         assert_eq!(desk.deadline(start), None);
+    }
+
+    /// Ends each call at its abort; breaks when the URI says so.
+    #[derive(Default)]
+    struct Fragile {
+        outputs: VecDeque<Output>,
+    }
+
+    impl Machine for Fragile {
+        fn handle(&mut self, now: Now, input: Input<'_>) {
+            match input {
+                Input::Start { task, .. } => {
+                    let Task::Options(plan) = *task else {
+                        panic!("only OPTIONS here");
+                    };
+                    assert_ne!(plan.to, "sip:break", "broken on purpose");
+                }
+                Input::Abort { job } => {
+                    let mut observed = Box::new(ours(now, String::new()));
+                    observed.outcome = Outcome::Aborted;
+                    self.outputs.push_back(Output::Done { job, observed });
+                }
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+
+        fn poll_output(&mut self) -> Option<Output> {
+            self.outputs.pop_front()
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            None
+        }
+    }
+
+    fn options(to: &str) -> Task {
+        let any = ([127, 0, 0, 1], 0).into();
+        Task::Options(crate::calls::script::OptionsPlan {
+            route: crate::calls::script::Route {
+                transport: crate::sip::Transport::Udp,
+                peer: any,
+                local: any,
+                server_name: None,
+                fresh: false,
+            },
+            to: to.to_owned(),
+            from: "sip:vigie".to_owned(),
+            answer_within: Duration::from_secs(1),
+            ladder: false,
+        })
+    }
+
+    fn told(event: Option<Event>) -> String {
+        match event {
+            Some(Event::Started { .. }) => "started".to_owned(),
+            Some(Event::Done { job, observed }) => match observed.outcome {
+                Outcome::Ours { words } => format!("{} ours: {words}", job.0),
+                other => format!("{} {other:?}", job.0),
+            },
+            Some(Event::OwnFault(fault)) => format!("fault {}", fault.code),
+            Some(Event::OwnFaultOver { code }) => format!("{code} over"),
+            None => "ended".to_owned(),
+        }
+    }
+
+    fn fragile() -> (ShardHandle, mpsc::Receiver<Event>) {
+        let settings = Settings {
+            realtime: false,
+            ..Settings::default()
+        };
+        ShardHandle::spawn_with(settings, |_| Fragile::default()).expect("a thread")
+    }
+
+    #[test]
+    fn a_panic_ends_the_running_jobs_as_our_fault_and_the_shard_goes_on() {
+        let (shard, mut events) = fragile();
+        assert_eq!(told(events.blocking_recv()), "started");
+        shard.start(JobId(1), options("sip:wait")).expect("taken");
+        shard.start(JobId(2), options("sip:break")).expect("taken");
+        for job in [1, 2] {
+            let told = told(events.blocking_recv());
+            assert!(
+                told.starts_with(&format!("{job} ours: the shard thread broke")),
+                "{told}"
+            );
+        }
+        assert_eq!(told(events.blocking_recv()), "fault shard_restarted");
+        shard.start(JobId(3), options("sip:wait")).expect("taken");
+        shard.abort(JobId(3)).expect("told");
+        assert_eq!(told(events.blocking_recv()), "3 Aborted");
+        shard.stop();
+        assert_eq!(told(events.blocking_recv()), "ended");
+    }
+
+    #[test]
+    fn a_shard_that_only_breaks_gives_up_and_says_so() {
+        let (shard, mut events) = fragile();
+        assert_eq!(told(events.blocking_recv()), "started");
+        let mut seen = Vec::new();
+        for job in 0..u64::from(PANICS_MAX) {
+            shard
+                .start(JobId(job), options("sip:break"))
+                .expect("taken");
+            seen.push(told(events.blocking_recv()));
+            if job == 0 {
+                // Told once, for it is the same fault each time.
+                assert_eq!(told(events.blocking_recv()), "fault shard_restarted");
+            }
+        }
+        assert_eq!(seen.len(), 5);
+        assert_eq!(told(events.blocking_recv()), "fault shard_ended");
+        assert_eq!(told(events.blocking_recv()), "ended");
+        assert_eq!(
+            shard.start(JobId(9), options("sip:wait")),
+            Err(Refused::Ended)
+        );
+    }
+
+    #[test]
+    fn stopping_ends_every_call_cleanly_first() {
+        let (shard, mut events) = fragile();
+        for job in 1..=3 {
+            shard.start(JobId(job), options("sip:wait")).expect("taken");
+        }
+        shard.stop();
+        let seen: Vec<String> = std::iter::from_fn(|| events.blocking_recv())
+            .map(|event| told(Some(event)))
+            .collect();
+        assert_eq!(seen, ["started", "1 Aborted", "2 Aborted", "3 Aborted"]);
+    }
+
+    #[test]
+    fn dropping_the_handle_ends_the_thread() {
+        let (shard, mut events) = fragile();
+        drop(shard);
+        assert_eq!(told(events.blocking_recv()), "started");
+        assert_eq!(told(events.blocking_recv()), "ended");
     }
 }

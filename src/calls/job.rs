@@ -1,0 +1,141 @@
+//! One task under way: what it waits for, and what was seen so far.
+
+use std::time::Duration;
+
+use super::JobId;
+use super::ladder::Ladder;
+use super::media::Media;
+use super::observe::{Observed, Outcome, RtpSeen};
+use super::script::{Route, Task};
+use crate::sip::FlowId;
+use crate::sip::endpoint::Key;
+use crate::sip::wire::StatusCode;
+use crate::time::Instant;
+
+/// A slot of the table of jobs; its generation tells a new tenant from an old one.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) generation: u32,
+    pub(super) job: Option<Box<Job>>,
+}
+
+/// A job's number towards the endpoint and the wheel: slot and generation. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl Name {
+    pub(super) const fn as_user(self) -> u64 {
+        ((self.generation as u64) << 32) | self.index as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+    pub(super) const fn from_user(user: u64) -> Self {
+        Self {
+            index: user as u32,
+            generation: (user >> 32) as u32,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) task: Task,
+    pub(super) flow: FlowId,
+    /// What the endpoint calls it, from the first request until its final event.
+    pub(super) key: Option<Key>,
+    pub(super) stage: Stage,
+    pub(super) media: Option<Box<Media>>,
+    /// The moment of the wheel's entry for the next packet, so that there is only one.
+    pub(super) media_timer: Option<Instant>,
+    pub(super) started: Instant,
+    pub(super) seen: Seen,
+    pub(super) ladder: Ladder,
+}
+
+/// Where a task stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its flow, then its media port, are being opened.
+    Opening,
+    /// The request is out, no final response is in.
+    Asking { since: Instant },
+    /// A call that was answered.
+    Talking,
+    /// CANCEL, BYE or the removal of the binding is out; this will be the outcome.
+    Leaving { outcome: Outcome },
+    /// The result was reported; the endpoint still tidies up.
+    Reported,
+}
+
+/// What signalling showed.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The last provisional response.
+    pub(super) provisional: Option<StatusCode>,
+    pub(super) progress_after: Option<Duration>,
+    pub(super) answer_after: Option<Duration>,
+    /// When the 2xx of a call came, by the kernel's stamp.
+    pub(super) answered: Option<Instant>,
+    pub(super) server: Option<Box<str>>,
+    pub(super) granted: Option<Duration>,
+}
+
+impl Job {
+    pub(super) const fn route(&self) -> &Route {
+        match &self.task {
+            Task::Call(plan) => &plan.route,
+            Task::Register(plan) => &plan.route,
+            Task::Options(plan) => &plan.route,
+        }
+    }
+
+    pub(super) const fn answer_within(&self) -> Duration {
+        match &self.task {
+            Task::Call(plan) => plan.answer_within,
+            Task::Register(plan) => plan.answer_within,
+            Task::Options(plan) => plan.answer_within,
+        }
+    }
+
+    pub(super) const fn keeps_ladder(task: &Task) -> bool {
+        match task {
+            Task::Call(plan) => plan.ladder,
+            Task::Register(plan) => plan.ladder,
+            Task::Options(plan) => plan.ladder,
+        }
+    }
+
+    /// Everything that was seen, for the judge; the job keeps nothing of it.
+    pub(super) fn observed(&mut self, now: Instant, outcome: Outcome) -> Observed {
+        let seen = std::mem::take(&mut self.seen);
+        let nothing = Ladder::new(self.started, self.route().peer, false);
+        let ladder = std::mem::replace(&mut self.ladder, nothing);
+        let media = self.media.take();
+        let first_packet = media.as_ref().and_then(|media| media.seen.first_packet);
+        Observed {
+            started: self.started,
+            finished: now,
+            outcome,
+            progress_after: seen.progress_after,
+            answer_after: seen.answer_after,
+            // `since` is zero when the packet came before the answer.
+            first_media_after: first_packet
+                .zip(seen.answered)
+                .map(|(packet, answered)| packet.since(answered)),
+            early_media: first_packet
+                .is_some_and(|packet| seen.answered.is_none_or(|answered| packet < answered)),
+            echo_dbov: media.as_ref().and_then(|media| media.echo_dbov()),
+            rtp: media
+                .as_ref()
+                .map_or_else(RtpSeen::default, |media| media.figures()),
+            dtmf: media.map_or_else(String::new, |media| media.seen.dtmf),
+            server: seen.server.map(String::from),
+            granted: seen.granted,
+            ladder: ladder.into_steps(),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The sound of one call: SDP, RTP and audio behind one port pair.
+//!
+//! Says what to send and when, and what was heard; it knows no SIP and no timers. Only [`super::Calls`]
+//! uses it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::lateness::Lateness;
+use super::observe::RtpSeen;
+use super::script::MediaPlan;
+use super::{Component, MediaId};
+use crate::audio::g711::Law;
+use crate::audio::{dtmf, echo, tone};
+use crate::rtp::sender::{Sender, phase};
+use crate::rtp::{Session, packet};
+use crate::sdp::{self, Agreed, Codec, Direction, Local};
+use crate::time::{Instant, Now};
+
+/// One port pair and everything that flows through it.
+#[derive(Debug)]
+pub(super) struct Media {
+    pub(super) id: MediaId,
+    plan: MediaPlan,
+    local: Local,
+    agreed: Option<Agreed>,
+    /// Where their packets came from before they moved the media; some are still on the way.
+    moved_from: Option<MovedFrom>,
+    session: Session,
+    /// One packet of the sound we send, encoded for the agreed codec.
+    sound: Vec<u8>,
+    answered: bool,
+    digits: dtmf::Sending,
+    receiver: dtmf::Receiver,
+    echo: echo::Listener,
+    /// Packets that overtook the SDP that explains them.
+    early: Vec<Early>,
+    pub(super) seen: Seen,
+    send_late: Lateness,
+    receive_lag: Lateness,
+}
+
+/// What was heard, beyond the figures of the session.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) first_packet: Option<Instant>,
+    pub(super) dtmf: String,
+    wrong_source: u64,
+    wrong_payload: u64,
+}
+
+#[derive(Debug)]
+struct MovedFrom {
+    peer: SocketAddr,
+    until: Instant,
+}
+
+#[derive(Debug)]
+struct Early {
+    from: SocketAddr,
+    stamp: Instant,
+    bytes: Vec<u8>,
+}
+
+/// A packet to send.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) component: Component,
+    pub(super) to: SocketAddr,
+    pub(super) packet: Vec<u8>,
+    pub(super) due: Instant,
+}
+
+/// Something heard that belongs on the ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Remark {
+    First { codec: &'static str },
+    Digit(char),
+    WrongSource,
+    WrongPayload(u8),
+}
+
+/// One second of packets; more cannot overtake an answer.
+const EARLY_MAX: usize = 50;
+/// Twice the longest way that a packet may be on when media moves.
+const MOVE_GRACE: Duration = Duration::from_secs(1);
+
+impl Media {
+    /// A port pair that the shell opened at `address`.
+    pub(super) fn new(
+        id: MediaId,
+        plan: MediaPlan,
+        address: SocketAddr,
+        now: Now,
+        random: &mut fastrand::Rng,
+    ) -> Self {
+        let sender = Sender::new(
+            random.u32(..),
+            random.u16(..),
+            random.u32(..),
+            now.instant,
+            sdp::offer_answer::PTIME_MS,
+        );
+        Self {
+            id,
+            plan,
+            local: Local::new(address.ip(), address.port(), random.u64(..)),
+            agreed: None,
+            moved_from: None,
+            session: Session::new(sender),
+            sound: Vec::new(),
+            answered: false,
+            digits: dtmf::Sending::new(""),
+            receiver: dtmf::Receiver::default(),
+            echo: echo::Listener::default(),
+            early: Vec::new(),
+            seen: Seen::default(),
+            send_late: Lateness::default(),
+            receive_lag: Lateness::default(),
+        }
+    }
+
+    pub(super) fn offer(&mut self) -> String {
+        self.local.offer(Direction::SendRecv)
+    }
+
+    /// Reads the answer to our offer, early or final.
+    pub(super) fn accept_answer(&mut self, now: Now, answer: &[u8]) -> Result<Vec<Remark>, String> {
+        let answer = sdp::parse(answer).map_err(|error| error.to_string())?;
+        let agreed = sdp::accept_answer(&answer).map_err(|error| error.to_string())?;
+        Ok(self.agree(now, agreed))
+    }
+
+    /// Answers an offer of the far end with our SDP.
+    pub(super) fn answer_offer(&mut self, now: Now, offer: &[u8]) -> Result<String, String> {
+        let offer = sdp::parse(offer).map_err(|error| error.to_string())?;
+        let (text, agreed) =
+            sdp::answer(&offer, &mut self.local).map_err(|error| error.to_string())?;
+        self.agree(now, agreed);
+        Ok(text)
+    }
+
+    /// The 2xx came: from now on our sound is heard by somebody.
+    pub(super) fn answer(&mut self) {
+        self.answered = true;
+        self.encode_sound();
+    }
+
+    pub(super) const fn is_agreed(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    pub(super) const fn peer(&self) -> Option<SocketAddr> {
+        match &self.agreed {
+            Some(agreed) => Some(agreed.peer),
+            None => None,
+        }
+    }
+
+    pub(super) fn send_digits(&mut self, digits: &str) {
+        self.digits = dtmf::Sending::new(digits);
+    }
+
+    fn agree(&mut self, now: Now, agreed: Agreed) -> Vec<Remark> {
+        match &self.agreed {
+            None => {
+                // Calls that begin together must not send together.
+                let start = now.instant + phase(self.id.0, agreed.ptime_ms);
+                self.session.start(start);
+            }
+            Some(before) if before.peer != agreed.peer => {
+                self.moved_from = Some(MovedFrom {
+                    peer: before.peer,
+                    until: now.instant + MOVE_GRACE,
+                });
+            }
+            Some(_) => {}
+        }
+        self.session.sender.set_ptime(agreed.ptime_ms);
+        self.agreed = Some(agreed);
+        self.encode_sound();
+        let early = std::mem::take(&mut self.early);
+        early
+            .into_iter()
+            .filter_map(|packet| self.hear_rtp(packet.from, packet.stamp, &packet.bytes))
+            .collect()
+    }
+
+    fn encode_sound(&mut self) {
+        let Some(agreed) = &self.agreed else { return };
+        let law = law(agreed.codec);
+        let tone = self.answered && self.plan == MediaPlan::Tone;
+        // A packet holds whole periods of the tone, so every packet is the same.
+        self.sound = (0..usize::from(self.session.sender.samples()))
+            .map(|n| {
+                if tone {
+                    law.encode(tone::sample(n))
+                } else {
+                    law.silence()
+                }
+            })
+            .collect();
+    }
+
+    /// When something is to be sent next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.agreed.as_ref()?;
+        Some(self.session.sender.due().min(self.session.report_due()))
+    }
+
+    /// The next packet that is due; call until `None`.
+    pub(super) fn next(&mut self, now: Now) -> Option<Outgoing> {
+        let agreed = self.agreed.as_ref()?;
+        let send_to = agreed.send_to();
+        let (payload_type, event_type) = (agreed.payload_type, agreed.telephone_event);
+        if self.session.report_due() <= now.instant {
+            let (to, due) = (agreed.peer_rtcp, self.session.report_due());
+            let packet = self.session.report(now, false);
+            if !to.ip().is_unspecified() {
+                return Some(outgoing(Component::Rtcp, to, packet, due));
+            }
+        }
+        self.session.sender.catch_up(now.instant);
+        while self.session.sender.due() <= now.instant {
+            let due = self.session.sender.due();
+            let Some(to) = send_to else {
+                self.session.sender.pass();
+                continue;
+            };
+            let packet = self
+                .event(event_type)
+                .unwrap_or_else(|| self.session.sender.sound(payload_type, &self.sound));
+            return Some(outgoing(Component::Rtp, to, packet, due));
+        }
+        None
+    }
+
+    fn event(&mut self, payload_type: Option<u8>) -> Option<Vec<u8>> {
+        let sender = &mut self.session.sender;
+        let payload_type = payload_type?;
+        let packet = self.digits.next(sender.timestamp(), sender.samples())?;
+        let payload = packet.event.to_bytes();
+        Some(sender.event(payload_type, &payload, packet.marker, packet.timestamp))
+    }
+
+    /// The last report, with BYE (RFC 3550 §6.6).
+    pub(super) fn goodbye(&mut self, now: Now) -> Option<Outgoing> {
+        let to = self.agreed.as_ref()?.peer_rtcp;
+        let packet = self.session.report(now, true);
+        (!to.ip().is_unspecified()).then(|| outgoing(Component::Rtcp, to, packet, now.instant))
+    }
+
+    /// A packet came.
+    pub(super) fn hear(
+        &mut self,
+        now: Now,
+        component: Component,
+        from: SocketAddr,
+        stamp: Instant,
+        bytes: &[u8],
+    ) -> Option<Remark> {
+        self.receive_lag.record(now.instant.since(stamp));
+        match component {
+            Component::Rtp if self.agreed.is_none() => {
+                if self.early.len() < EARLY_MAX {
+                    self.early.push(Early {
+                        from,
+                        stamp,
+                        bytes: bytes.to_vec(),
+                    });
+                }
+                None
+            }
+            Component::Rtp => self.hear_rtp(from, stamp, bytes),
+            Component::Rtcp => {
+                // Reports tell only of quality: what cannot be read is as good as lost.
+                let _ = self.session.hear_report(now, stamp, bytes);
+                None
+            }
+        }
+    }
+
+    fn hear_rtp(&mut self, from: SocketAddr, stamp: Instant, bytes: &[u8]) -> Option<Remark> {
+        let agreed = self.agreed.as_ref()?;
+        let moved_from = self.moved_from.as_ref();
+        let expected = from == agreed.peer
+            || moved_from.is_some_and(|moved| from == moved.peer && stamp <= moved.until);
+        let Ok(packet) = packet::parse(bytes) else {
+            self.seen.wrong_payload += 1;
+            return None;
+        };
+        if !expected {
+            self.seen.wrong_source += 1;
+            return (self.seen.wrong_source == 1).then_some(Remark::WrongSource);
+        }
+        if agreed.telephone_event == Some(packet.payload_type) {
+            self.session.hear(stamp, &packet, false);
+            let event = dtmf::Event::parse(packet.payload)?;
+            let digit = self.receiver.hear(packet.timestamp, event)?;
+            self.seen.dtmf.push(digit);
+            return Some(Remark::Digit(digit));
+        }
+        let Some((codec, law)) = sound(agreed, packet.payload_type) else {
+            self.seen.wrong_payload += 1;
+            return (self.seen.wrong_payload == 1)
+                .then_some(Remark::WrongPayload(packet.payload_type));
+        };
+        self.session.hear(stamp, &packet, true);
+        if self.answered {
+            self.echo
+                .hear(packet.payload.iter().map(|octet| law.decode(*octet)));
+        }
+        if self.seen.first_packet.is_none() {
+            self.seen.first_packet = Some(stamp);
+            return Some(Remark::First { codec });
+        }
+        None
+    }
+
+    pub(super) fn sent_late(&mut self, late: Duration) {
+        self.send_late.record(late);
+    }
+
+    /// Level of our tone as it came back, dBov.
+    pub(super) fn echo_dbov(&self) -> Option<f64> {
+        self.echo.dbov().filter(|_| self.plan == MediaPlan::Tone)
+    }
+
+    pub(super) fn figures(&self) -> RtpSeen {
+        let figures = self.session.figures();
+        RtpSeen {
+            sent: u64::from(self.session.sender.packets()),
+            received: figures.received,
+            lost: figures.lost,
+            jitter_ms: self.session.jitter.ms(),
+            send_late_p99_us: self.send_late.p99_us(),
+            receive_lag_p99_us: self.receive_lag.p99_us(),
+            wrong_source: self.seen.wrong_source,
+            wrong_payload: self.seen.wrong_payload,
+            round_trip: self.session.round_trip(),
+        }
+    }
+}
+
+const fn outgoing(component: Component, to: SocketAddr, packet: Vec<u8>, due: Instant) -> Outgoing {
+    Outgoing {
+        component,
+        to,
+        packet,
+        due,
+    }
+}
+
+const fn law(codec: Codec) -> Law {
+    match codec {
+        Codec::Pcma => Law::A,
+        Codec::Pcmu => Law::Mu,
+    }
+}
+
+/// The codec of a payload type: the agreed one, or the other voice of G.711, which our offer allows
+/// at any time (RFC 3264 §5.1).
+fn sound(agreed: &Agreed, payload_type: u8) -> Option<(&'static str, Law)> {
+    let codec = if payload_type == agreed.payload_type {
+        agreed.codec
+    } else {
+        [Codec::Pcma, Codec::Pcmu]
+            .into_iter()
+            .find(|codec| codec.payload_type() == payload_type)?
+    };
+    Some((codec.name(), law(codec)))
+}
