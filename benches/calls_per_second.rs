@@ -352,7 +352,13 @@ impl Machine for Bare {
                 }
             }
             Input::Signal { message, .. } => self.answer(now, message),
-            _ => {}
+            Input::Abort { .. }
+            | Input::FlowFailed { .. }
+            | Input::MediaOpened { .. }
+            | Input::MediaFailed { .. }
+            | Input::Media { .. }
+            | Input::MediaSent { .. }
+            | Input::Wake => {}
         }
     }
 

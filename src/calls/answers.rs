@@ -85,7 +85,9 @@ impl Calls {
         let Some(job) = self.job(name) else { return };
         if let Stage::Asking { since } = job.stage {
             job.seen.provisional = Some(status);
-            job.seen.progress_after.get_or_insert(stamp.since(since));
+            job.seen
+                .progress_after
+                .get_or_insert_with(|| stamp.since(since));
             if sdp.is_some() {
                 self.take_answer(now, name, sdp.as_deref());
             }
@@ -239,7 +241,9 @@ impl Calls {
         let stamp = self.stamp;
         let Some(job) = self.job(name) else { return };
         if let Stage::Asking { since } = job.stage {
-            job.seen.answer_after.get_or_insert(stamp.since(since));
+            job.seen
+                .answer_after
+                .get_or_insert_with(|| stamp.since(since));
         }
         if server.is_some() {
             job.seen.server = server;

@@ -113,7 +113,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
     let sip = Sip::of(check).expect("all three kinds are SIP");
     route::guard(sip)?;
-    let local = common.local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let local = common
+        .local
+        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

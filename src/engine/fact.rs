@@ -460,7 +460,7 @@ mod tests {
             took_ns: Some(4_123_456),
             measures: vec![Measure {
                 name: "answer_ms".into(),
-                value: 4.123_456_000_000_000_9 / 3.0,
+                value: 4.123_456 / 3.0,
             }],
             signature: None,
             last_good: None,

@@ -265,7 +265,7 @@ impl Engine {
         signature: Option<String>,
     ) {
         // A late report of a run that was given up changes nothing.
-        if !self.runs.get(probe).is_some_and(|open| open.id == run) {
+        if self.runs.get(probe).is_none_or(|open| open.id != run) {
             return;
         }
         let Some(run) = self.runs.remove(probe) else {

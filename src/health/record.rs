@@ -134,9 +134,11 @@ impl Record {
             | State::Degraded
             | State::Down
             | State::Suspect { .. }
-            | State::Recovering { .. } => Some(self.seen_at.map_or(Instant::default(), |seen| {
-                seen + self.settings.every * FRESH_INTERVALS + self.settings.timeout
-            })),
+            | State::Recovering { .. } => {
+                Some(self.seen_at.map_or_else(Instant::default, |seen| {
+                    seen + self.settings.every * FRESH_INTERVALS + self.settings.timeout
+                }))
+            }
         }
     }
 

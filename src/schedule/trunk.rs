@@ -77,7 +77,7 @@ impl Trunk {
         };
         Some(
             self.last_start
-                .map_or(Instant::default(), |start| start + pause),
+                .map_or_else(Instant::default, |start| start + pause),
         )
     }
 

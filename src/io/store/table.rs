@@ -28,6 +28,10 @@ pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnectio
         .await
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an error of the database is told as it is, the others as what they are"
+)]
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::migrate!("src/io/store/migrations")
         .run(connection)

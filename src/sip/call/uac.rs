@@ -509,6 +509,10 @@ impl Call {
     }
 
     /// A request with the branch of an INVITE: its CANCEL (§9.1) or the ACK of its refusal.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other fields are not repeated"
+    )]
     fn same_branch(
         &self,
         core: &mut Core,
@@ -529,10 +533,6 @@ impl Call {
                     HeaderName::From => "From",
                     HeaderName::CallId => "Call-ID",
                     HeaderName::To if response.is_none() => "To",
-                    #[expect(
-                        clippy::wildcard_enum_match_arm,
-                        reason = "the other fields are not repeated"
-                    )]
                     _ => continue,
                 };
                 head.line(name, &[header.raw]);

@@ -470,7 +470,7 @@ pub(in crate::sip) fn reply_address(
     let port = Via::list(&via.text())
         .ok()
         .and_then(|vias| vias.into_iter().next())
-        .map_or(from.port(), |via| via.port.unwrap_or(PORT));
+        .map_or_else(|| from.port(), |via| via.port.unwrap_or(PORT));
     SocketAddr::new(from.ip(), port)
 }
 

@@ -245,7 +245,7 @@ impl Endpoint {
     /// if the caller requires it (RFC 3262), or if it supports it and the response has `Require: 100rel`.
     pub fn ring(&mut self, now: Now, key: Key, response: Response) {
         self.with_call(now, key, |call, core| {
-            call.ring(core, now.instant, response)
+            call.ring(core, now.instant, response);
         });
     }
 

@@ -91,7 +91,7 @@ pub struct Challenge {
     pub opaque: Option<Box<str>>,
     /// MD5 if not given (RFC 7616 §3.3); it is then not named in the answer either.
     pub algorithm: Option<Algorithm>,
-    /// What is offered. Empty: the form of RFC 2069, still spoken by chan_sip.
+    /// What is offered. Empty: the form of RFC 2069, still spoken by `chan_sip`.
     pub qop: Vec<Qop>,
     /// The secret was right, only the nonce is too old.
     pub stale: bool,

@@ -62,11 +62,10 @@ impl Params {
 }
 
 fn name_and_value(param: &str) -> (&str, Option<&str>) {
-    param
-        .split_once('=')
-        .map_or((trim(param), None), |(name, value)| {
-            (trim(name), Some(trim(value)))
-        })
+    match param.split_once('=') {
+        Some((name, value)) => (trim(name), Some(trim(value))),
+        None => (trim(param), None),
+    }
 }
 
 /// A token, a host (IPv6 with brackets), a quoted string, or a URI in angle brackets.

@@ -64,6 +64,10 @@ pub fn read(message: &Index<'_>) -> Result<Message, Refused> {
 }
 
 /// The head as rsip reads it right.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every known name is written alike"
+)]
 fn normalised(message: &Index<'_>) -> String {
     let mut head = String::with_capacity(message.bytes().len());
     head.push_str(match message.start() {
@@ -73,10 +77,6 @@ fn normalised(message: &Index<'_>) -> String {
     for header in message.headers() {
         match header.name {
             HeaderName::Other => head.push_str(&text_of(header.written_name)),
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "every known name is written alike"
-            )]
             known => head.push_str(known.as_str()),
         }
         head.push_str(": ");

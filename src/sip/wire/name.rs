@@ -28,7 +28,6 @@ macro_rules! header_names {
             const fn compact(self) -> Option<u8> {
                 match self {
                     $($(Self::$name => Some($compact),)?)*
-                    #[expect(clippy::wildcard_enum_match_arm, reason = "most names have no compact form")]
                     _ => None,
                 }
             }

@@ -148,12 +148,14 @@ impl StatusCode {
             603 => "Decline",
             604 => "Does Not Exist Anywhere",
             606 => "Not Acceptable",
-            101..=199 => "Session Progress",
-            201..=299 => "OK",
-            301..=399 => "Multiple Choices",
-            401..=499 => "Bad Request",
-            501..=599 => "Server Internal Error",
-            _ => "Busy Everywhere",
+            _ => match self.0 / 100 {
+                1 => "Session Progress",
+                2 => "OK",
+                3 => "Multiple Choices",
+                4 => "Bad Request",
+                5 => "Server Internal Error",
+                _ => "Busy Everywhere",
+            },
         }
     }
 }

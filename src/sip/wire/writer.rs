@@ -69,6 +69,10 @@ impl<'b> MessageWriter<'b> {
     /// The beginning of a response to `request` (§8.2.6.2): Via, From, To, Call-ID, CSeq as they came.
     /// `to_tag` is added if To has none. `from` is where the request came from: it fills `received` and
     /// `rport` of the topmost Via (§18.2.1, RFC 3581 §4).
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a response repeats five fields and no other"
+    )]
     pub fn answer(
         out: &'b mut Vec<u8>,
         request: &Index<'_>,
@@ -96,10 +100,6 @@ impl<'b> MessageWriter<'b> {
                         writer.out.extend_from_slice(b"\r\n");
                     }
                 }
-                #[expect(
-                    clippy::wildcard_enum_match_arm,
-                    reason = "a response repeats five fields and no other"
-                )]
                 _ => {}
             }
         }
@@ -222,16 +222,16 @@ impl<'b> MessageWriter<'b> {
         self.out.extend_from_slice(rest);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every known name is reported alike"
+    )]
     fn checked(&mut self, name: HeaderName, value: impl fmt::Display) {
         let start = self.out.len();
         self.text(value);
         if has_control(&self.out[start..]) {
             self.fault = self.fault.or(Some(match name {
                 HeaderName::Other => WriteError::ControlByteInExtension,
-                #[expect(
-                    clippy::wildcard_enum_match_arm,
-                    reason = "every known name is reported alike"
-                )]
                 name => WriteError::ControlByte(name),
             }));
         }
