@@ -2,10 +2,6 @@
 //! the fields a shard asks of it, and writing the same INVITE from a template.
 //!
 //! The floor is 0.5 µs for indexing the INVITE. `just bench` runs it.
-#![expect(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
 
 use std::hint::black_box;
 

@@ -89,7 +89,7 @@ impl ShardHandle {
             .name(settings.name.clone())
             .spawn({
                 let waker = waker.clone();
-                move || supervise(&settings, &waker, make, sockets, &inbox, Desk::new(events))
+                move || supervise(&settings, &waker, make, sockets, Desk::new(events), inbox)
             })?;
         let handle = Self {
             commands,
@@ -231,13 +231,16 @@ pub(super) fn rest(
 }
 
 /// Keeps the circle turning until it is told to stop.
+///
+/// The commands are the last argument, so that they are dropped before the desk closes the events: whoever
+/// has heard the end is refused, and never left with a job that nobody runs.
 fn supervise<M: Machine>(
     settings: &Settings,
     waker: &Waker,
     make: fn(u64) -> M,
     sockets: Sockets,
-    commands: &std_mpsc::Receiver<Command>,
     mut desk: Desk,
+    commands: std_mpsc::Receiver<Command>,
 ) {
     let realtime = settings.realtime && kernel::become_realtime(PRIORITY).is_ok();
     desk.tell(Event::Started { realtime });
@@ -245,7 +248,7 @@ fn supervise<M: Machine>(
     let mut panics = 0;
     loop {
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            circle(make(fresh_seed()?), sockets?, commands, &mut desk)
+            circle(make(fresh_seed()?), sockets?, &commands, &mut desk)
         }));
         let words = match ended {
             Ok(Ok(())) => return,
