@@ -1,4 +1,9 @@
 //! The promises of vigie, one file each, all in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what a test does not expect is its failure"
+)]
 
 mod architecture;
 mod cli;

@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rtp_rs::{RtpPacketBuilder, RtpReader};
-
 use crate::audio::SAMPLE_RATE;
 use crate::audio::dtmf;
 use crate::audio::g711::Law;
 use crate::calls::MediaId;
+use crate::rtp::packet::{self, Packet};
 use crate::sdp::{self, Agreed, Codec, Description, Direction, Local};
 use crate::time::{Instant, Now};
 
@@ -183,8 +182,8 @@ impl Voices {
     }
 
     /// A packet came: echo it, relay it, or let it be.
-    pub(super) fn heard(&mut self, now: Now, media: MediaId, packet: &[u8]) {
-        let Ok(heard) = RtpReader::new(packet) else {
+    pub(super) fn heard(&mut self, now: Now, media: MediaId, bytes: &[u8]) {
+        let Ok(heard) = packet::parse(bytes) else {
             return;
         };
         let Some(voice) = self.voices.get(&media) else {
@@ -269,16 +268,10 @@ impl Voice {
     }
 
     /// What was heard, as our own stream.
-    fn repeat(&mut self, media: MediaId, heard: &RtpReader<'_>) -> Vec<u8> {
-        let at = heard.timestamp();
+    fn repeat(&mut self, media: MediaId, heard: &Packet<'_>) -> Vec<u8> {
+        let at = heard.timestamp;
         self.timestamp = at.wrapping_add(u32::from(SAMPLES));
-        self.packet(
-            media,
-            heard.payload_type(),
-            at,
-            heard.mark(),
-            heard.payload(),
-        )
+        self.packet(media, heard.payload_type, at, heard.marker, heard.payload)
     }
 
     fn packet(
@@ -291,15 +284,14 @@ impl Voice {
     ) -> Vec<u8> {
         let sequence_number = self.sequence_number;
         self.sequence_number = sequence_number.wrapping_add(1);
-        RtpPacketBuilder::new()
-            .payload_type(payload_type)
-            .ssrc(media.0.wrapping_mul(0x9e37_79b9))
-            .sequence(sequence_number.into())
-            .timestamp(timestamp)
-            .marked(marker)
-            .payload(payload)
-            .build()
-            .expect("payload types come from a description, so they fit in seven bits")
+        packet::write(Packet {
+            marker,
+            payload_type,
+            sequence_number,
+            timestamp,
+            ssrc: media.0.wrapping_mul(0x9e37_79b9),
+            payload,
+        })
     }
 }
 

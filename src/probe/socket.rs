@@ -6,8 +6,6 @@
 use std::io;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use super::{Blame, Failure};
 
 /// Why a socket gave nothing.
@@ -32,33 +30,29 @@ impl SocketFault {
         let ours = |advice: &str| Self::Ours {
             words: format!("{error}: {advice}"),
         };
-        let Some(errno) = error.raw_os_error().map(Errno::from_raw) else {
+        let Some(number) = error.raw_os_error() else {
             return if error.kind() == io::ErrorKind::UnexpectedEof {
                 Self::Closed
             } else {
                 ours("look at the network settings of this machine")
             };
         };
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the list of error numbers is the kernel's, not ours"
-        )]
-        match errno {
-            Errno::ECONNREFUSED => Self::Refused,
-            Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE => Self::Closed,
-            Errno::ETIMEDOUT => Self::TimedOut,
-            Errno::EHOSTUNREACH | Errno::EHOSTDOWN => Self::Unreachable,
-            Errno::ENETUNREACH | Errno::ENETDOWN => {
+        match number {
+            errno::ECONNREFUSED => Self::Refused,
+            errno::ECONNRESET | errno::ECONNABORTED | errno::EPIPE => Self::Closed,
+            errno::ETIMEDOUT => Self::TimedOut,
+            errno::EHOSTUNREACH | errno::EHOSTDOWN => Self::Unreachable,
+            errno::ENETUNREACH | errno::ENETDOWN => {
                 ours("this machine has no route there; look at `ip route` and its links")
             }
-            Errno::EADDRNOTAVAIL => ours(
+            errno::EADDRNOTAVAIL => ours(
                 "no free local port, or the own address is gone; look at `ip address` and `ss -s`",
             ),
-            Errno::EMFILE | Errno::ENFILE => {
+            errno::EMFILE | errno::ENFILE => {
                 ours("out of file descriptors; raise LimitNOFILE of the service")
             }
-            Errno::ENOBUFS | Errno::ENOMEM => ours("this machine is out of memory"),
-            Errno::EACCES | Errno::EPERM => ours(
+            errno::ENOBUFS | errno::ENOMEM => ours("this machine is out of memory"),
+            errno::EACCES | errno::EPERM => ours(
                 "forbidden on this machine; look at its firewall and the rights of the service",
             ),
             _ => ours("look at the network settings of this machine"),
@@ -103,31 +97,51 @@ impl SocketFault {
     }
 }
 
+/// The error numbers of Linux that are told apart (`asm-generic/errno.h`): names for numbers, no call.
+mod errno {
+    pub(super) const EPERM: i32 = 1;
+    pub(super) const ENOMEM: i32 = 12;
+    pub(super) const EACCES: i32 = 13;
+    pub(super) const ENFILE: i32 = 23;
+    pub(super) const EMFILE: i32 = 24;
+    pub(super) const EPIPE: i32 = 32;
+    pub(super) const EADDRNOTAVAIL: i32 = 99;
+    pub(super) const ENETDOWN: i32 = 100;
+    pub(super) const ENETUNREACH: i32 = 101;
+    pub(super) const ECONNABORTED: i32 = 103;
+    pub(super) const ECONNRESET: i32 = 104;
+    pub(super) const ENOBUFS: i32 = 105;
+    pub(super) const ETIMEDOUT: i32 = 110;
+    pub(super) const ECONNREFUSED: i32 = 111;
+    pub(super) const EHOSTDOWN: i32 = 112;
+    pub(super) const EHOSTUNREACH: i32 = 113;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_error_has_its_culprit() {
-        for (errno, blame) in [
-            (Errno::ECONNREFUSED, Blame::Refused),
-            (Errno::ECONNRESET, Blame::Refused),
-            (Errno::ETIMEDOUT, Blame::Silent),
-            (Errno::EHOSTUNREACH, Blame::Silent),
-            (Errno::ENETUNREACH, Blame::Ours),
-            (Errno::ENETDOWN, Blame::Ours),
-            (Errno::EADDRNOTAVAIL, Blame::Ours),
-            (Errno::EADDRINUSE, Blame::Ours),
-            (Errno::EMFILE, Blame::Ours),
-            (Errno::ENFILE, Blame::Ours),
-            (Errno::ENOBUFS, Blame::Ours),
-            (Errno::EPERM, Blame::Ours),
-            (Errno::EINVAL, Blame::Ours),
+        for (number, blame) in [
+            (errno::ECONNREFUSED, Blame::Refused),
+            (errno::ECONNRESET, Blame::Refused),
+            (errno::ETIMEDOUT, Blame::Silent),
+            (errno::EHOSTUNREACH, Blame::Silent),
+            (errno::ENETUNREACH, Blame::Ours),
+            (errno::ENETDOWN, Blame::Ours),
+            (errno::EADDRNOTAVAIL, Blame::Ours),
+            (98 /* EADDRINUSE */, Blame::Ours),
+            (errno::EMFILE, Blame::Ours),
+            (errno::ENFILE, Blame::Ours),
+            (errno::ENOBUFS, Blame::Ours),
+            (errno::EPERM, Blame::Ours),
+            (22 /* EINVAL */, Blame::Ours),
         ] {
-            let error = io::Error::from_raw_os_error(errno as i32);
+            let error = io::Error::from_raw_os_error(number);
             let failure = SocketFault::of(&error).failure("192.0.2.7:22", Duration::ZERO);
-            assert_eq!(failure.blame, blame, "{errno}");
-            assert!(failure.words.contains("192.0.2.7:22"), "{errno}");
+            assert_eq!(failure.blame, blame, "{error}");
+            assert!(failure.words.contains("192.0.2.7:22"), "{error}");
         }
     }
 
