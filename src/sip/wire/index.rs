@@ -11,7 +11,7 @@ use std::fmt;
 use arrayvec::ArrayVec;
 use memchr::{memchr, memchr_iter};
 
-use super::{HeaderName, Method, StatusCode, is_lws, is_token_byte, trim_lws};
+use super::{HeaderName, Method, StatusCode, is_lws, is_token, trim_lws};
 
 /// Header lines in one message. The longest of RFC 4475 has 50; a larger number only costs stack.
 pub const HEADERS_MAX: usize = 64;
@@ -135,7 +135,8 @@ pub struct Index<'a> {
 /// # Errors
 /// When the bytes cannot be taken apart; whether required fields are there is for [`Index::check`].
 pub fn index(bytes: &[u8]) -> Result<Index<'_>, WireError> {
-    let (mut message, body_start) = index_head(bytes)?;
+    let mut message = Index::of(bytes);
+    let body_start = message.read_head()?;
     let rest = bytes.get(body_start..).unwrap_or_default();
     message.body = match message.content_length()? {
         None => rest,
@@ -154,46 +155,60 @@ pub fn index(bytes: &[u8]) -> Result<Index<'_>, WireError> {
 /// # Errors
 /// As [`index`], but for what Content-Length says.
 pub fn index_head(bytes: &[u8]) -> Result<(Index<'_>, usize), WireError> {
-    let mut at = leading_line_ends(bytes);
-    if at == bytes.len() {
-        return Err(WireError::KeepAlive);
-    }
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        return Err(WireError::TooLong { bytes: bytes.len() });
-    }
-    let mut ends = memchr_iter(b'\n', bytes);
-    let first = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
-    let start = start_line(first.content)?;
-    at = first.next;
-    let mut places: ArrayVec<Place, HEADERS_MAX> = ArrayVec::new();
-    loop {
-        let line = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
-        match line.content.first() {
-            None => break,
-            Some(b' ' | b'\t') => {
-                let folded = places.last_mut().ok_or(WireError::HeaderLine { at })?;
-                folded.value_end = position(at + line.content.len());
-                folded.folded = true;
-            }
-            Some(_) => {
-                let place = header_line(line.content, at)?;
-                places
-                    .try_push(place)
-                    .map_err(|_| WireError::TooManyHeaders)?;
-            }
-        }
-        at = line.next;
-    }
-    // The empty line: CRLF or LF.
-    let body_start = at + if bytes[at] == b'\r' { 2 } else { 1 };
-    let message = Index {
-        bytes,
-        start,
-        places,
-        body: &[],
-        trailing: 0,
-    };
+    let mut message = Index::of(bytes);
+    let body_start = message.read_head()?;
     Ok((message, body_start))
+}
+
+impl<'a> Index<'a> {
+    /// Nothing found yet. The value is filled in place: it is large, and moving it costs as much as a
+    /// few header lines.
+    const fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            start: StartLine::Request {
+                method: Method::Options,
+                uri: &[],
+            },
+            places: ArrayVec::new_const(),
+            body: &[],
+            trailing: 0,
+        }
+    }
+
+    /// Finds start line and header lines; returns where the body begins.
+    fn read_head(&mut self) -> Result<usize, WireError> {
+        let bytes = self.bytes;
+        let mut at = leading_line_ends(bytes);
+        if at == bytes.len() {
+            return Err(WireError::KeepAlive);
+        }
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(WireError::TooLong { bytes: bytes.len() });
+        }
+        let mut ends = memchr_iter(b'\n', bytes);
+        let first = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
+        self.start = start_line(first.content)?;
+        at = first.next;
+        loop {
+            let line = next_line(bytes, at, &mut ends).ok_or(WireError::HeadUnended)?;
+            match line.content.first() {
+                None => return Ok(line.next),
+                Some(b' ' | b'\t') => {
+                    let folded = self.places.last_mut();
+                    let folded = folded.ok_or(WireError::HeaderLine { at })?;
+                    folded.value_end = position(at + line.content.len());
+                    folded.folded = true;
+                }
+                Some(_) => {
+                    let place = header_line(line.content, at)?;
+                    let pushed = self.places.try_push(place);
+                    pushed.map_err(|_| WireError::TooManyHeaders)?;
+                }
+            }
+            at = line.next;
+        }
+    }
 }
 
 struct Line<'a> {
@@ -288,26 +303,41 @@ fn looks_like_a_uri(uri: &[u8]) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
         && colon + 1 < uri.len()
-        && !uri
-            .iter()
-            .any(|byte| matches!(byte, 0..=b' ' | b'<' | b'>' | b'"' | 0x7f))
+        && uri.iter().all(|byte| IN_URI[usize::from(*byte)])
 }
+
+static IN_URI: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte = 0;
+    while byte <= b' ' as usize {
+        table[byte] = false;
+        byte += 1;
+    }
+    table[b'<' as usize] = false;
+    table[b'>' as usize] = false;
+    table[b'"' as usize] = false;
+    table[0x7f] = false;
+    table
+};
 
 /// `name: value`, blanks before the colon allowed (§7.3.1).
 fn header_line(line: &[u8], at: usize) -> Result<Place, WireError> {
-    let mut colon = 0;
-    while colon < line.len() && is_token_byte(line[colon]) {
-        colon += 1;
+    // Names are short: a plain loop is done before a vector search has begun.
+    let colon = line
+        .iter()
+        .position(|byte| *byte == b':')
+        .ok_or(WireError::HeaderLine { at })?;
+    let mut name_end = colon;
+    while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
+        name_end -= 1;
     }
-    let name_end = colon;
-    while matches!(line.get(colon), Some(b' ' | b'\t')) {
-        colon += 1;
-    }
-    if name_end == 0 || line.get(colon) != Some(&b':') {
+    let name = HeaderName::read(&line[..name_end]);
+    // Known names are tokens; only others need to be looked at byte by byte.
+    if name == HeaderName::Other && !is_token(&line[..name_end]) {
         return Err(WireError::HeaderLine { at });
     }
     Ok(Place {
-        name: HeaderName::read(&line[..name_end]),
+        name,
         folded: false,
         name_start: position(at),
         name_end: position(at + name_end),

@@ -25,6 +25,9 @@ macro_rules! header_names {
             /// Every known name, in alphabetical order.
             pub const KNOWN: &'static [Self] = &[$(Self::$name,)*];
 
+            /// Their long forms, at the same places.
+            const LONG: &'static [&'static str] = &[$($long,)*];
+
             const fn compact(self) -> Option<u8> {
                 match self {
                     $($(Self::$name => Some($compact),)?)*
@@ -98,8 +101,8 @@ header_names! {
 }
 
 /// Known names by length and first letter, so that a lookup compares one or two strings.
-const BY_SHAPE: [[u8; SAME_SHAPE_MAX]; LENGTHS * LETTERS] = shapes();
-const COMPACT: [u8; LETTERS] = compacts();
+static BY_SHAPE: [[u8; SAME_SHAPE_MAX]; LENGTHS * LETTERS] = shapes();
+static COMPACT: [u8; LETTERS] = compacts();
 /// Names of 1 to 20 letters; the longest known one is `P-Preferred-Identity`.
 const LENGTHS: usize = 21;
 const LETTERS: usize = 26;
@@ -122,13 +125,14 @@ impl HeaderName {
                 .get(usize::from(COMPACT[letter]))
                 .map_or(Self::Other, |name| *name);
         }
-        for number in BY_SHAPE[bytes.len() * LETTERS + letter] {
-            match Self::KNOWN.get(usize::from(number)) {
-                // Nearly everybody writes the customary case; comparing for it first is cheaper.
-                Some(name) if bytes == name.as_str().as_bytes() => return *name,
-                Some(name) if bytes.eq_ignore_ascii_case(name.as_str().as_bytes()) => return *name,
-                Some(_) => {}
-                None => break,
+        for number in &BY_SHAPE[bytes.len() * LETTERS + letter] {
+            let number = usize::from(*number);
+            let Some(long) = Self::LONG.get(number) else {
+                break;
+            };
+            // Nearly everybody writes the customary case; comparing for it first is cheaper.
+            if bytes == long.as_bytes() || bytes.eq_ignore_ascii_case(long.as_bytes()) {
+                return Self::KNOWN[number];
             }
         }
         Self::Other
