@@ -62,24 +62,26 @@ fn uri(message: &Index<'_>) -> Uri {
     let vigie::sip::wire::StartLine::Request { uri, .. } = message.start() else {
         panic!("a request");
     };
-    Uri::read(std::str::from_utf8(uri).unwrap()).unwrap()
+    Uri::read(std::str::from_utf8(uri).expect("the sample can be read"))
+        .expect("the sample can be read")
 }
 
 fn from(message: &Index<'_>) -> Address {
-    Address::read(&text(message, HeaderName::From)).unwrap()
+    Address::read(&text(message, HeaderName::From)).expect("the sample can be read")
 }
 
 fn challenge(message: &Index<'_>) -> Challenge {
-    let listed = Challenge::list(&text(message, HeaderName::WwwAuthenticate)).unwrap();
+    let listed = Challenge::list(&text(message, HeaderName::WwwAuthenticate))
+        .expect("the sample can be read");
     Challenge::strongest(listed).expect("a challenge that we can answer")
 }
 
 fn contacts(message: &Index<'_>) -> Contacts {
-    Contacts::read(&text(message, HeaderName::Contact)).unwrap()
+    Contacts::read(&text(message, HeaderName::Contact)).expect("the sample can be read")
 }
 
 fn vias(message: &Index<'_>) -> Vec<Via> {
-    Via::list(&text(message, HeaderName::Via)).unwrap()
+    Via::list(&text(message, HeaderName::Via)).expect("the sample can be read")
 }
 
 /// A name, the message, and what must be read in it.
@@ -97,7 +99,10 @@ fn requests() -> Vec<Case> {
         .into_bytes()
     };
     let mut latin_1 = invite("P-Asserted-Identity: \"Andr?\" <sip:a@b>\r\nl: 0\r\n", "");
-    *latin_1.iter_mut().rfind(|byte| **byte == b'?').unwrap() = 0xe9;
+    *latin_1
+        .iter_mut()
+        .rfind(|byte| **byte == b'?')
+        .expect("the sample can be read") = 0xe9;
     let mut after_keep_alives = b"\r\n\r\n".to_vec();
     after_keep_alives.extend(request("OPTIONS", callee, "Content-Length: 0\r\n", ""));
     let bare_lf = request("OPTIONS", callee, "Content-Length: 0\r\n", "")
@@ -148,7 +153,8 @@ fn requests() -> Vec<Case> {
                 "",
             ),
             |seen| {
-                let routes = Route::list(&text(seen, HeaderName::RecordRoute)).unwrap();
+                let routes = Route::list(&text(seen, HeaderName::RecordRoute))
+                    .expect("the sample can be read");
                 assert_eq!(routes.len(), 2);
                 assert!(routes.iter().all(Route::is_loose));
             },
@@ -160,7 +166,8 @@ fn requests() -> Vec<Case> {
                 "",
             ),
             |seen| {
-                let routes = Route::list(&text(seen, HeaderName::RecordRoute)).unwrap();
+                let routes = Route::list(&text(seen, HeaderName::RecordRoute))
+                    .expect("the sample can be read");
                 assert_eq!(
                     routes[0].address.params.value("un").as_deref(),
                     Some("deux")
@@ -191,12 +198,14 @@ fn requests() -> Vec<Case> {
                 "",
             ),
             |seen| {
-                let identity = Address::read(&text(seen, HeaderName::PAssertedIdentity)).unwrap();
+                let identity = Address::read(&text(seen, HeaderName::PAssertedIdentity))
+                    .expect("the sample can be read");
                 assert_eq!(identity.display.as_deref(), Some("Andr\u{e9}"));
             },
         ),
         ("Latin-1 display name", latin_1, |seen| {
-            let identity = Address::read(&text(seen, HeaderName::PAssertedIdentity)).unwrap();
+            let identity = Address::read(&text(seen, HeaderName::PAssertedIdentity))
+                .expect("the sample can be read");
             assert_eq!(identity.display.as_deref(), Some("Andr\u{e9}"));
             assert_eq!(seen.body(), b"");
         }),
@@ -258,7 +267,8 @@ fn requests() -> Vec<Case> {
                 "",
             ),
             |seen| {
-                let target = Address::read(&text(seen, HeaderName::ReferTo)).unwrap();
+                let target = Address::read(&text(seen, HeaderName::ReferTo))
+                    .expect("the sample can be read");
                 assert_eq!(target.uri.host(), Some("192.0.2.3"));
                 assert_eq!(target.uri.headers(), Some("Replaces=abc%3Bto-tag%3D1"));
                 assert_eq!(target.uri.as_request_uri(), "sip:c@192.0.2.3");
@@ -499,7 +509,8 @@ fn every_habit_is_read_right() {
         let seen = index(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         seen.check()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let right = std::panic::catch_unwind(|| reads(&index(&bytes).unwrap()));
+        let right =
+            std::panic::catch_unwind(|| reads(&index(&bytes).expect("the sample can be read")));
         assert!(right.is_ok(), "{name} is misread");
         message::read(&seen).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -525,10 +536,10 @@ fn a_datagram_that_ends_before_its_body_does_is_refused() {
 fn parameters_keep_their_spelling() {
     // Some registrars hash the Contact as they got it: `transport=tls` must not come back as `TLS`.
     let contact = "<sip:4001@192.0.2.30:5061;transport=tls;ob>;+sip.instance=\"<urn:uuid:1>\"";
-    let read = Address::read(contact).unwrap();
+    let read = Address::read(contact).expect("the sample can be read");
     assert_eq!(read.to_string(), contact);
     assert_eq!(
         read.params,
-        Params::read(";+sip.instance=\"<urn:uuid:1>\"").unwrap()
+        Params::read(";+sip.instance=\"<urn:uuid:1>\"").expect("the sample can be read")
     );
 }
