@@ -4,7 +4,7 @@
 //! lends them to a `Lab` too. It is what `vigie demo` watches, and what tests use for speed. It proves
 //! nothing by itself: every behaviour is also shown against a real Asterisk.
 //!
-//! Each machine is a [`node::Node`] with one SIP endpoint and one role: `pbx`, `gateway` or `phone`. They
+//! Each machine is a `node::Node` with one SIP endpoint and one role: `pbx`, `gateway` or `phone`. They
 //! reach each other over real sockets only, so a fault of one is seen by the others as on a network.
 
 pub mod fault;

@@ -187,7 +187,7 @@ pub trait Machine {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// One circle: [`act`], then [`rest`].
+/// One circle: `act`, then `rest`.
 ///
 /// # Errors
 /// When the thread cannot wait on its sockets.
