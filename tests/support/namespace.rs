@@ -1,0 +1,42 @@
+//! A network of its own for each test that talks to real peers, so that any number of them run side by
+//! side with the same addresses and none can reach the host's network.
+
+use std::fs;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+
+/// Moves this thread, and all that it starts from now on, into a network with nothing but a loopback.
+pub(crate) fn enter_own_network() {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .expect("a network namespace; run the real-peer tests through tests/run");
+    ip(&["link", "set", "lo", "up"]);
+}
+
+/// Makes every address of `prefix` this namespace's own.
+pub(crate) fn own_every_address_of(prefix: &str) {
+    ip(&["route", "add", "local", prefix, "dev", "lo"]);
+}
+
+fn ip(arguments: &[&str]) {
+    let done = Command::new("ip")
+        .args(arguments)
+        .status()
+        .expect("the program ip");
+    assert!(done.success(), "ip {arguments:?}: {done}");
+}
+
+/// Whether somebody in this thread's network has bound this UDP address.
+pub(crate) fn udp_is_bound(address: std::net::SocketAddrV4) -> bool {
+    // As the kernel prints it: the address as one little-endian number, the port, both in hex.
+    let wanted = format!(
+        "{:08X}:{:04X}",
+        u32::from_le_bytes(address.ip().octets()),
+        address.port()
+    );
+    let table =
+        fs::read_to_string("/proc/thread-self/net/udp").expect("the kernel's table of UDP sockets");
+    table
+        .lines()
+        .any(|line| line.split_whitespace().nth(1) == Some(wanted.as_str()))
+}
