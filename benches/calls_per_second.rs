@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant as Stopwatch};
 
 use vigie::calls::observe::{Observed, Outcome, RtpSeen};
-use vigie::calls::script::{CallPlan, MediaPlan, Route, Task};
+use vigie::calls::script::{CallPlan, MediaPlan, Purpose, Route, Task};
 use vigie::calls::{Input, JobId, Output};
 use vigie::io::shard::load::{Ran, run};
 use vigie::io::shard::{Machine, Settings};
@@ -126,7 +126,7 @@ fn task() -> Task {
         answer_within: Duration::from_secs(32),
         media: MediaPlan::None,
         send_dtmf: String::new(),
-        ladder: false,
+        purpose: Purpose::Load,
     })
 }
 

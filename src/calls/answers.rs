@@ -296,7 +296,7 @@ impl Calls {
             Remark::Digit(digit) => job.ladder.heard(at, from, format!("DTMF {digit}")),
             Remark::WrongSource => job.ladder.note(
                 at,
-                format!("RTP from {from} ignored: SDP named another address"),
+                format!("RTP from {from} ignored: the SDP named another host"),
             ),
             Remark::WrongPayload(payload_type) => job.ladder.note(
                 at,

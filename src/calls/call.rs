@@ -8,7 +8,7 @@ use super::FlowFault;
 use super::job::{Name, Stage};
 use super::machine::{Calls, Due};
 use super::observe::Outcome;
-use super::script::{CallPlan, Credentials, MediaPlan, OptionsPlan, RegisterPlan, Task};
+use super::script::{CallPlan, Credentials, MediaPlan, OptionsPlan, Purpose, RegisterPlan, Task};
 use crate::sdp::{Direction, Local};
 use crate::secret::Secret;
 use crate::sip::digest::Account;
@@ -16,7 +16,7 @@ use crate::sip::endpoint::{self, Hop, Key};
 use crate::sip::header::Uri;
 use crate::time::Now;
 
-/// A watched call that hears nothing at all, not even 100, is given up after this: three INVITEs went
+/// A call of a probe that hears nothing at all, not even 100, is given up after this: three INVITEs went
 /// out by then (at 0, 0.5 and 1.5 s, RFC 3261 §17.1.1.2), and a hung PBX must show within seconds.
 const UNHEARD: Duration = Duration::from_secs(2);
 /// How long the report waits for a clean end; the end itself goes on in the background.
@@ -35,7 +35,7 @@ impl Calls {
             peer: job.route().peer,
         };
         let patience = job.answer_within();
-        let watched = job.ladder.is_kept();
+        let watched = job.is_watched();
         // The plan is lent out for the one call that needs the endpoint beside it.
         let asked = match &job.task {
             Task::Call(plan) => {
@@ -56,9 +56,8 @@ impl Calls {
             Ok(key) => {
                 job.key = Some(key);
                 job.stage = Stage::Asking { since: now.instant };
-                let is_call = matches!(job.task, Task::Call(_));
                 self.after(now, patience, name, Due::GiveUp);
-                if is_call && watched && UNHEARD < patience {
+                if watched && UNHEARD < patience {
                     self.after(now, UNHEARD, name, Due::Unheard);
                 }
                 self.drain_endpoint(now);
@@ -86,7 +85,7 @@ impl Calls {
             offer: Some(offer),
             account: account(plan.credentials.as_ref()),
             session_expires: None,
-            ladder: plan.ladder,
+            ladder: plan.purpose == Purpose::Trace,
             user: name.as_user(),
         };
         Ok(self.endpoint.invite(now, invite))

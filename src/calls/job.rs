@@ -6,7 +6,7 @@ use super::JobId;
 use super::ladder::Ladder;
 use super::media::Media;
 use super::observe::{Observed, Outcome, RtpSeen};
-use super::script::{Route, Task};
+use super::script::{Purpose, Route, Task};
 use crate::sip::FlowId;
 use crate::sip::endpoint::Key;
 use crate::sip::wire::StatusCode;
@@ -101,9 +101,14 @@ impl Job {
         }
     }
 
-    pub(super) const fn keeps_ladder(task: &Task) -> bool {
+    /// A call that must tell soon when nobody is there.
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(&self.task, Task::Call(plan) if plan.purpose != Purpose::Load)
+    }
+
+    pub(super) fn keeps_ladder(task: &Task) -> bool {
         match task {
-            Task::Call(plan) => plan.ladder,
+            Task::Call(plan) => plan.purpose == Purpose::Trace,
             Task::Register(plan) => plan.ladder,
             Task::Options(plan) => plan.ladder,
         }

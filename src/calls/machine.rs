@@ -13,7 +13,7 @@ use super::job::{Job, Name, Seen, Slot, Stage};
 use super::ladder::Ladder;
 use super::media::{Media, Outgoing};
 use super::observe::Outcome;
-use super::script::{MediaPlan, Task};
+use super::script::{MediaPlan, Purpose, Task};
 use super::{Component, FlowFault, Input, JobId, MediaId, Output};
 use crate::sip::FlowId;
 use crate::sip::endpoint::{self, Endpoint};
@@ -121,8 +121,8 @@ impl Calls {
             Input::MediaOpened { media, local } => self.media_opened(now, media, local),
             Input::MediaFailed { media, words } => {
                 if let Some(name) = self.by_media.get(&media).copied() {
-                    let words = format!("no media port: {words}");
-                    self.finish(now, name, Outcome::Ours { words });
+                    // A call that is up is ended with BYE; one that has no port yet just ends.
+                    self.leave(now, name, Outcome::Ours { words });
                 }
             }
             Input::Media {
@@ -200,8 +200,7 @@ impl Calls {
         // A number given twice would lose one of the two reports; the first one is ended.
         self.abort(now, id);
         let name = self.vacant();
-        let single_peer =
-            matches!(&task, Task::Call(plan) if plan.media == MediaPlan::None && !plan.ladder);
+        let single_peer = matches!(&task, Task::Call(plan) if plan.purpose == Purpose::Load);
         let kept = Job::keeps_ladder(&task);
         let mut job = Job {
             id,
@@ -356,6 +355,8 @@ impl Calls {
         let waiting = std::mem::take(&mut known.waiting);
         if only.is_none() {
             self.flows.remove(flow);
+            // The socket of a flow that failed is still the shell's to close.
+            self.outputs.push_back(Output::CloseFlow { flow });
         }
         for user in waiting {
             self.finish(now, Name::from_user(user), Outcome::Flow(fault.clone()));

@@ -283,7 +283,8 @@ impl Media {
     fn hear_rtp(&mut self, from: SocketAddr, stamp: Instant, bytes: &[u8]) -> Option<Remark> {
         let agreed = self.agreed.as_ref()?;
         let moved_from = self.moved_from.as_ref();
-        let expected = from == agreed.peer
+        // The port may differ from the SDP (asymmetric RTP); another host is another matter.
+        let expected = from.ip() == agreed.peer.ip()
             || moved_from.is_some_and(|moved| from == moved.peer && stamp <= moved.until);
         let Ok(packet) = packet::parse(bytes) else {
             self.seen.wrong_payload += 1;
@@ -295,6 +296,8 @@ impl Media {
         }
         if agreed.telephone_event == Some(packet.payload_type) {
             self.session.hear(stamp, &packet, false);
+            // A digit is heard as well as a voice is.
+            self.seen.first_packet.get_or_insert(stamp);
             let event = dtmf::Event::parse(packet.payload)?;
             let digit = self.receiver.hear(packet.timestamp, event)?;
             self.seen.dtmf.push(digit);

@@ -43,24 +43,13 @@ pub enum Component {
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Do this; `Output::Done` follows exactly once, whatever happens.
-    Start {
-        job: JobId,
-        task: Box<script::Task>,
-    },
+    Start { job: JobId, task: Box<script::Task> },
     /// End this job at once but cleanly (CANCEL, BYE, binding removed); `Done` still follows.
-    Abort {
-        job: JobId,
-    },
+    Abort { job: JobId },
     /// The flow is open; for UDP and connections alike `local` is its own address.
-    FlowOpened {
-        flow: FlowId,
-        local: SocketAddr,
-    },
+    FlowOpened { flow: FlowId, local: SocketAddr },
     /// The flow could not be opened, or broke.
-    FlowFailed {
-        flow: FlowId,
-        fault: FlowFault,
-    },
+    FlowFailed { flow: FlowId, fault: FlowFault },
     /// One whole SIP message (streams are framed by the shell with `sip::wire::framing`).
     Signal {
         flow: FlowId,
@@ -74,10 +63,8 @@ pub enum Input<'a> {
         /// Address of the RTP port; RTCP is the next port.
         local: SocketAddr,
     },
-    MediaFailed {
-        media: MediaId,
-        words: String,
-    },
+    /// There is no port to be had, or RTP cannot leave it.
+    MediaFailed { media: MediaId, words: String },
     Media {
         media: MediaId,
         component: Component,

@@ -64,7 +64,7 @@ pub struct RtpSeen {
     pub send_late_p99_us: u64,
     /// Wake-up to kernel stamp of received packets, 99th percentile, microseconds.
     pub receive_lag_p99_us: u64,
-    /// RTP packets from another address than agreed in SDP; counted, else ignored.
+    /// RTP packets from another host than agreed in SDP; counted, else ignored.
     pub wrong_source: u64,
     /// Packets of another payload type than agreed, or no RTP at all; counted, else ignored.
     pub wrong_payload: u64,

@@ -57,8 +57,18 @@ pub struct CallPlan {
     pub media: MediaPlan,
     /// Digits to send (RFC 4733) once the far end is heard or one second after the answer.
     pub send_dtmf: String,
-    /// Record every message for the ladder; off for load.
-    pub ladder: bool,
+    pub purpose: Purpose,
+}
+
+/// What a call is placed for, and what it may spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// One of thousands: it waits as long as its plan says, and never talks to anybody but its peer.
+    Load,
+    /// A probe: a far end that says nothing at all is given up early.
+    Watch,
+    /// A probe that an engineer reads: every message is recorded for the ladder.
+    Trace,
 }
 
 /// What sounds we send.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Account, Blame, Failure, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
-use crate::calls::script::{CallPlan, Credentials, MediaPlan, Route};
+use crate::calls::script::{CallPlan, Credentials, MediaPlan, Purpose, Route};
 use crate::sip::Transport;
 
 /// Sound that we sent later than this, one packet in a hundred, says more about us than about the line.
@@ -91,7 +91,11 @@ impl Settings {
                 Hear::Nothing => MediaPlan::None,
             },
             send_dtmf: self.send_dtmf.clone(),
-            ladder,
+            purpose: if ladder {
+                Purpose::Trace
+            } else {
+                Purpose::Watch
+            },
         }
     }
 
@@ -99,11 +103,26 @@ impl Settings {
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
         let verdict = sip::judge(observed)
+            .or_else(|| self.judge_source(observed).map(Verdict::degraded))
             .or_else(|| self.judge_sound(observed).map(Verdict::down))
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
             .or_else(|| self.judge_quality(observed))
             .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
         measured(verdict, observed)
+    }
+
+    /// Sound came, all of it from a host that the SDP does not name: most gateways let it pass, and a
+    /// strict firewall does not.
+    fn judge_source(&self, observed: &Observed) -> Option<Failure> {
+        let elsewhere = observed.rtp.wrong_source;
+        if self.hear == Hear::Nothing || observed.first_media_after.is_some() || elsewhere == 0 {
+            return None;
+        }
+        let words = format!(
+            "{elsewhere} RTP packets came, all from another host than the SDP names: look at its media \
+             address (NAT, several interfaces)"
+        );
+        Some(Failure::new(Blame::Misbehaved, "wrong_source", words))
     }
 
     /// An answered call on which the caller would hear nothing, or not be heard, is no call.
@@ -306,6 +325,19 @@ mod tests {
                 },
                 Word::Down,
                 Some("no_media"),
+            ),
+            (
+                "sound from another host than the SDP names",
+                Observed {
+                    first_media_after: None,
+                    rtp: RtpSeen {
+                        wrong_source: 120,
+                        ..good.rtp.clone()
+                    },
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("wrong_source"),
             ),
             (
                 "we are not heard",

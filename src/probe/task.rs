@@ -70,6 +70,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::calls::script::Purpose;
     use crate::sip::Transport;
 
     #[test]
@@ -90,7 +91,7 @@ mod tests {
         let Task::Call(plan) = sip.task(route.clone(), None, true) else {
             panic!("a call becomes a call");
         };
-        assert_eq!((plan.route, plan.ladder), (route, true));
+        assert_eq!((plan.route, plan.purpose), (route, Purpose::Trace));
         let ping = Check::Icmp(super::super::icmp::Settings::new(Vec::new()));
         assert!(Sip::of(&ping).is_none());
     }

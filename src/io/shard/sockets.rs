@@ -650,7 +650,9 @@ impl Sockets {
             }
         }
         Err(match last {
-            None => "every media port is in use or resting: widen the range of media ports".into(),
+            None => {
+                "no media port: all are in use or resting; widen the range of media ports".into()
+            }
             Some((port, error)) => match udp::bind_fault((ip, port).into(), &error) {
                 FlowFault::Ours { words } => words,
                 FlowFault::Refused { .. }
@@ -704,8 +706,14 @@ impl Sockets {
                     "media_not_sent",
                     "a media packet found no room in its socket: this machine is too slow".into(),
                 ),
+                // Reports only tell of quality; a call without them is a call.
+                Err(_) if outgoing.component == Component::Rtcp => {}
                 Err(error) => {
-                    let words = format!("cannot send media to {}: {error}", outgoing.to);
+                    let words = format!(
+                        "RTP cannot be sent to {}: {error}; look at the routes and the firewall of \
+                         this machine, and at the address in their SDP",
+                        outgoing.to
+                    );
                     self.news.push_back(News::MediaFailed { media, words });
                 }
             }
