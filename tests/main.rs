@@ -12,6 +12,7 @@ mod journal_keeps_every_fact;
 mod loopback;
 mod pages;
 mod real_asterisk;
+mod real_faults;
 mod real_sipp;
 mod restart_keeps_the_outage;
 mod sample_config;

@@ -26,6 +26,8 @@ use super::patience::wait_for;
 pub(crate) struct RealPlant {
     dir: TempDir,
     running: BTreeMap<String, Child>,
+    /// Consoles that wait for their server to stop.
+    consoles: Vec<Child>,
 }
 
 impl RealPlant {
@@ -59,6 +61,7 @@ impl RealPlant {
         let mut plant = Self {
             dir,
             running: BTreeMap::new(),
+            consoles: Vec::new(),
         };
         for name in names {
             plant.boot(name);
@@ -113,10 +116,13 @@ impl RealPlant {
         self.boot(name);
     }
 
-    /// Refuses new calls, ends when the last one is over.
-    pub(crate) fn stop_gracefully(&self, name: &str) {
-        // The answer may not come: the server closes its console while it goes.
-        let _ = self.asterisk(name, "core stop gracefully");
+    /// Refuses new calls from now on, ends when the last one is over.
+    pub(crate) fn stop_gracefully(&mut self, name: &str) {
+        // The console stays as long as the server does, and the server as long as its last call.
+        let mut console = self.command(name, "core stop gracefully");
+        console.stdout(Stdio::null()).stderr(Stdio::null());
+        self.consoles
+            .push(console.spawn().expect("the program asterisk"));
     }
 
     /// Runs a command on a server's console.
@@ -127,17 +133,22 @@ impl RealPlant {
     }
 
     fn asterisk(&self, name: &str, command: &str) -> (Option<i32>, String) {
-        let done = Command::new("asterisk")
-            .arg("-C")
-            .arg(self.folder(name).join("asterisk.conf"))
-            .args(["-rx", command])
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program asterisk");
+        let done = self.command(name, command).output();
+        let done = done.expect("the program asterisk");
         (
             done.status.code(),
             String::from_utf8_lossy(&done.stdout).into_owned(),
         )
+    }
+
+    fn command(&self, name: &str, command: &str) -> Command {
+        let mut asterisk = Command::new("asterisk");
+        asterisk
+            .arg("-C")
+            .arg(self.folder(name).join("asterisk.conf"))
+            .args(["-rx", command])
+            .stdin(Stdio::null());
+        asterisk
     }
 
     /// Logs every SIP message from now on, so that [`Self::log`] can be asked what came.
@@ -177,7 +188,7 @@ impl RealPlant {
 
 impl Drop for RealPlant {
     fn drop(&mut self) {
-        for child in self.running.values_mut() {
+        for child in self.running.values_mut().chain(&mut self.consoles) {
             // It may be gone already; then there is nothing to end.
             let _ = child.kill();
             let _ = child.wait();

@@ -107,3 +107,42 @@ impl Drop for FarEnd {
         let _ = self.child.wait();
     }
 }
+
+/// SIPp as a caller who stays on the line until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Caller(Child);
+
+impl Caller {
+    /// Calls `number` at the server `at` (address and port) from the address `from`.
+    pub(crate) fn waits_at(from: &str, number: &str, at: &str) -> Self {
+        let from: SocketAddrV4 = from.parse().expect("an address and a port");
+        let child = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "sipp",
+                "-sn",
+                "uac",
+                at,
+                "-s",
+                number,
+            ])
+            .args(["-i", &from.ip().to_string()])
+            .args(["-p", &from.port().to_string()])
+            .args(["-m", "1", "-d", "600000", "-nostdin"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program sipp");
+        Self(child)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // It may have been hung up on.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -91,8 +91,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts the service; the configuration says `listen = "<address>"`, and finds its folder as `@DATA@`.
-    pub(crate) fn run(configuration: &str, address: &str) -> Self {
+    /// Starts the service; the configuration says `listen = "<address>"`, and finds its folder as `@DATA@`
+    /// and its secrets in the environment.
+    pub(crate) fn run(configuration: &str, address: &str, secrets: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the service");
         let file = folder.path().join("vigie.toml");
         let data = folder.path().join("data");
@@ -103,6 +104,7 @@ impl Service {
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", PROGRAM, "run", "--config"])
             .arg(&file)
+            .envs(secrets.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle of the log"))
             .stderr(log)
