@@ -10,8 +10,9 @@ use super::reader::At;
 use crate::probe::dns::{self, Record};
 use crate::probe::http::{self, Trust};
 use crate::probe::icmp::{self, Expect};
-use crate::probe::{Check, emergency, plugin, tcp};
+use crate::probe::{Check, plugin, tcp};
 use crate::secret::SecretRef;
+use crate::sip::emergency;
 
 /// After the last echo request: the way there and back, on the slowest line of the plant.
 const ECHO_WAIT: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use super::reader::At;
 use super::service::{TRANSPORTS, user_part};
 use super::value::print_duration;
 use crate::probe::call::{self, Hear};
-use crate::probe::emergency::is_emergency;
 use crate::probe::{Account, Check, options, register};
 use crate::secret::SecretRef;
+use crate::sip::emergency::is_emergency;
 use crate::sip::header::uri::Uri;
 
 /// A held test call takes a channel from a caller; longer than this proves nothing more.

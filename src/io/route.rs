@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use super::config_file;
 use super::dns::Resolver;
 use crate::calls::script::{Credentials, Route};
-use crate::probe::emergency::is_emergency;
 use crate::probe::task::Sip;
 use crate::probe::{Blame, Failure};
 use crate::sip::Transport;
+use crate::sip::emergency::is_emergency;
 use crate::sip::header::uri::Uri;
 
 /// Where a request goes, as the settings write it.

@@ -7,7 +7,6 @@
 
 pub mod call;
 pub mod dns;
-pub mod emergency;
 pub mod http;
 pub mod icmp;
 pub mod options;

@@ -5,6 +5,7 @@
 //! `endpoint` joins all of it for one local address. `calls` and `lab` are the users.
 
 pub mod digest;
+pub mod emergency;
 pub mod header;
 pub mod transaction;
 pub mod wire;

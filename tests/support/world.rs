@@ -13,7 +13,8 @@ use vigie::engine::output::Output;
 use vigie::engine::plant::{Line, Plant, Probe, Role, Target};
 use vigie::health::standing::{Change, Subject};
 use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
-use vigie::probe::{Blame, Check, Failure, Verdict, Word, call, emergency, icmp};
+use vigie::probe::{Blame, Check, Failure, Verdict, Word, call, icmp};
+use vigie::sip::emergency;
 use vigie::time::{Instant, Now, Utc};
 
 /// 2026-11-24 00:00:00 UTC.

@@ -1,8 +1,9 @@
 //! Numbers that a machine must never dial: the emergency numbers of France, in any spelling.
 //!
 //! A probe that rings one takes a place in the queue from somebody in danger. The check of the
-//! configuration, the one-shot probe and the loader of scenarios all ask [`is_emergency`] before a call
-//! exists. It errs on the side of refusal: an extension that only looks like one can be renumbered.
+//! configuration and the one-shot probe ask [`is_emergency`] before a call exists. It lives below `calls`
+//! so that whatever sends an INVITE can ask it too. It errs on the side of refusal: an extension that only
+//! looks like one can be renumbered.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
