@@ -10,6 +10,7 @@ mod cli;
 mod fuzz;
 mod journal_keeps_every_fact;
 mod loopback;
+mod never_an_emergency_number;
 mod pages;
 mod real_asterisk;
 mod real_faults;

@@ -165,6 +165,16 @@ fn a_call_does_not_go_in_circles() {
 
 #[test]
 #[ignore = "needs SIPp: tests/run peers"]
+fn a_call_is_never_followed_to_an_emergency_number() {
+    let (report, far_end) = call("redirect_emergency", &[], &[]);
+    assert_eq!(report.verdict(), "down", "{:#}", report.json);
+    assert_eq!(report.blame(), "misbehaved", "{:#}", report.json);
+    assert_eq!(report.failure(), "emergency_redirect", "{:#}", report.json);
+    assert_eq!(far_end.requests("INVITE"), 1, "{}", far_end.story());
+}
+
+#[test]
+#[ignore = "needs SIPp: tests/run peers"]
 fn a_reliable_provisional_gets_its_prack() {
     let (report, far_end) = call("prack_183", &[], &["--hold", "1s"]);
     assert!(report.json["answer_ms"].is_number(), "{:#}", report.json);

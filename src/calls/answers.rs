@@ -8,7 +8,7 @@ use super::machine::Calls;
 use super::media::Remark;
 use super::observe::Outcome;
 use crate::sdp::{self, Local};
-use crate::sip::endpoint::{Event, Happened, Key, OfferMethod, Refusal, Response};
+use crate::sip::endpoint::{Detail, Event, Happened, Key, OfferMethod, Refusal, Response};
 use crate::sip::wire::StatusCode;
 use crate::time::{Instant, Now};
 
@@ -211,10 +211,14 @@ impl Calls {
 
     fn refused(&mut self, now: Now, name: Name, refusal: Refusal) {
         self.saw_answer(name, refusal.server);
-        let outcome = Outcome::Refused {
-            status: refusal.status.code(),
-            reason: refusal.reason.into(),
-            cause: refusal.cause.map(u16::from),
+        let status = refusal.status.code();
+        let outcome = match refusal.detail {
+            Some(Detail::SentToEmergency) => Outcome::SentToEmergency { status },
+            Some(Detail::SecretRefused) | None => Outcome::Refused {
+                status,
+                reason: refusal.reason.into(),
+                cause: refusal.cause.map(u16::from),
+            },
         };
         self.ended(now, name, outcome);
     }

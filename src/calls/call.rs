@@ -12,6 +12,7 @@ use super::script::{CallPlan, Credentials, MediaPlan, OptionsPlan, Purpose, Regi
 use crate::sdp::{Direction, Local};
 use crate::secret::Secret;
 use crate::sip::digest::Account;
+use crate::sip::emergency::is_emergency;
 use crate::sip::endpoint::{self, Hop, Key};
 use crate::sip::header::Uri;
 use crate::time::Now;
@@ -78,6 +79,7 @@ impl Calls {
             Some(media) => Arc::from(media.offer().into_bytes()),
             None => self.silent_offer(ip),
         };
+        self.refuse_emergency(&plan.to)?;
         let invite = endpoint::Invite {
             hop,
             to: uri(&plan.to)?,
@@ -89,6 +91,21 @@ impl Calls {
             user: name.as_user(),
         };
         Ok(self.endpoint.invite(now, invite))
+    }
+
+    /// The last gate before an INVITE; whoever planned the call should have asked before.
+    fn refuse_emergency(&mut self, to: &str) -> Result<(), String> {
+        // A load test calls one address thousands of times a second; judging it once is enough.
+        if *self.harmless == *to {
+            return Ok(());
+        }
+        if is_emergency(to) {
+            return Err(format!(
+                "{to} could ring an emergency service: it is never called"
+            ));
+        }
+        self.harmless = to.into();
+        Ok(())
     }
 
     fn register(

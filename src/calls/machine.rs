@@ -39,6 +39,8 @@ pub struct Calls {
     pub(super) fault: Option<FlowFault>,
     /// Offers of calls without media, by own address: the same text for thousands of calls.
     pub(super) silent_offers: Vec<(IpAddr, Arc<[u8]>)>,
+    /// The last address that was called: no emergency number.
+    pub(super) harmless: Box<str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,7 @@ impl Calls {
             stamp: Instant::default(),
             fault: None,
             silent_offers: Vec::new(),
+            harmless: "".into(),
         }
     }
 

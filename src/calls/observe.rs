@@ -18,6 +18,8 @@ pub enum Outcome {
         reason: String,
         cause: Option<u16>,
     },
+    /// A redirect sent the call on to an emergency number; nothing went there.
+    SentToEmergency { status: u16 },
     /// Nobody answered: nothing at all, or provisional responses only.
     NoAnswer { heard: Option<u16>, after: Duration },
     /// The far end broke the standard so that the task could not go on; the words cite the clause.

@@ -100,6 +100,9 @@ fn failure(outcome: &Outcome) -> Option<String> {
         Outcome::Completed { .. } => return None,
         Outcome::HungUpByFarEnd { .. } => "the far end hung up first".to_owned(),
         Outcome::Refused { status, reason, .. } => format!("refused with {status} {reason}"),
+        Outcome::SentToEmergency { status } => {
+            format!("sent on to an emergency number with {status}; not followed")
+        }
         Outcome::NoAnswer { heard: None, .. } => "no response at all".to_owned(),
         Outcome::NoAnswer {
             heard: Some(status),

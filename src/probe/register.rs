@@ -60,6 +60,7 @@ impl Settings {
             Outcome::Refused { .. }
             | Outcome::Completed { .. }
             | Outcome::HungUpByFarEnd { .. }
+            | Outcome::SentToEmergency { .. }
             | Outcome::NoAnswer { .. }
             | Outcome::Misbehaved { .. }
             | Outcome::Flow(_)

@@ -13,6 +13,14 @@ pub(super) fn judge(observed: &Observed) -> Option<Verdict> {
             reason,
             cause,
         } => Some(Verdict::down(refused(*status, reason, *cause))),
+        Outcome::SentToEmergency { status } => Some(Verdict::down(Failure::new(
+            Blame::Misbehaved,
+            "emergency_redirect",
+            format!(
+                "{status}: it sends the call on to an emergency number, where we never call: nothing was \
+                 sent there; take the forwarding off the test number"
+            ),
+        ))),
         Outcome::NoAnswer { heard, after } => {
             let seconds = after.as_secs_f64();
             Some(Verdict::down(match heard {
@@ -213,6 +221,10 @@ pub(super) mod tests {
                     words: "no free port".into(),
                 }),
                 (Word::Blind, Blame::Ours, "own_socket"),
+            ),
+            (
+                Outcome::SentToEmergency { status: 302 },
+                (Word::Down, Blame::Misbehaved, "emergency_redirect"),
             ),
             (Outcome::Aborted, (Word::Blind, Blame::Ours, "aborted")),
         ];

@@ -10,7 +10,7 @@ use super::endpoint::core::Core;
 use super::endpoint::exchange::{Exchange, Standing};
 use super::endpoint::lines::decimal;
 use super::endpoint::party::{Party, Suffix};
-use super::endpoint::{Happened, Key, Register};
+use super::endpoint::{Detail, Happened, Key, Register};
 use super::header::{Contacts, Scheme};
 use super::options::final_status;
 use super::wire::{HeaderName, Index, StatusCode};
@@ -164,7 +164,8 @@ impl Registration {
                 }
                 let mut refusal = refusal(status, response, self.party.has_ladder());
                 refusal.reason = reason_of(response);
-                refusal.secret_refused = verdict == Some(Verdict::SecretRefused);
+                refusal.detail =
+                    (verdict == Some(Verdict::SecretRefused)).then_some(Detail::SecretRefused);
                 self.over(core, Happened::Refused(refusal));
             }
             State::Removing => {

@@ -1,6 +1,7 @@
 //! What the promises are told with: the simulated world, and the real one on a lead.
 
 pub(crate) mod namespace;
+pub(crate) mod network;
 pub(crate) mod patience;
 pub(crate) mod plant;
 pub(crate) mod sipp;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::invite::{Incoming, Outgoing, Why};
 use super::uac::{allows, lists};
 use super::{ALLOW, Call, Purpose, Stage, sdp_of};
+use crate::sip::emergency::is_emergency;
 use crate::sip::endpoint::authorization::Verdict;
 use crate::sip::endpoint::core::Core;
 use crate::sip::endpoint::{Happened, OfferMethod, Response};
@@ -155,6 +156,15 @@ impl Call {
         let Some(dialog) = &self.dialog else {
             return;
         };
+        // Their Contact is the Request-URI now, if no strict router takes its place. Whoever does not know
+        // the dialog could take this for a call.
+        if is_emergency(&dialog.target) || is_emergency(dialog.request_uri()) {
+            let words =
+                "their Contact is an emergency number: no INVITE goes there, the call is ended";
+            self.party.note(core, now, words);
+            self.bye(core, now, Happened::SessionExpired);
+            return;
+        }
         self.cseq += 1;
         let suffix = self.party.branch();
         let sdp = self.local_sdp.clone();

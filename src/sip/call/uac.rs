@@ -7,12 +7,13 @@ use super::invite::{Outgoing, Why};
 use super::session::{MIN_SE, Pending};
 use super::{ALLOW, Call, Cancel, Purpose, Stage, q850, sdp_of};
 use crate::sip::dialog::{Dialog, reachable};
+use crate::sip::emergency::is_emergency;
 use crate::sip::endpoint::authorization::{Authorization, Verdict};
 use crate::sip::endpoint::core::Core;
 use crate::sip::endpoint::exchange::Exchange;
 use crate::sip::endpoint::lines::decimal;
 use crate::sip::endpoint::party::{Party, Suffix, server_of};
-use crate::sip::endpoint::{Happened, Invite, Key, Refusal};
+use crate::sip::endpoint::{Detail, Happened, Invite, Key, Refusal};
 use crate::sip::header::{Contacts, MinSe, RSeq, Uri};
 use crate::sip::transaction::client_invite::{Effect, Event, State};
 use crate::sip::transaction::timer::GIVE_UP;
@@ -596,17 +597,24 @@ impl Call {
             match self.authorization.challenged(response) {
                 Verdict::Answer => true,
                 Verdict::SecretRefused => {
-                    refusal.secret_refused = true;
+                    refusal.detail = Some(Detail::SecretRefused);
                     false
                 }
                 Verdict::Unanswerable => false,
             }
         } else if status.is_redirect() {
-            match self.follow(core, response) {
-                Ok(()) => true,
-                Err(words) => {
-                    refusal.reason = format!("{}: {words}", refusal.reason).into();
-                    false
+            if let Some(number) = emergency_contact(response) {
+                let words = format!("sent on to {number}, an emergency number: not followed");
+                self.party.note(core, now, &words);
+                refusal.detail = Some(Detail::SentToEmergency);
+                false
+            } else {
+                match self.follow(core, response) {
+                    Ok(()) => true,
+                    Err(words) => {
+                        refusal.reason = format!("{}: {words}", refusal.reason).into();
+                        false
+                    }
                 }
             }
         } else {
@@ -730,6 +738,20 @@ impl Call {
     }
 }
 
+/// An emergency number among the Contacts of a redirect, reachable for us or not: where one leads there,
+/// none of the others is tried either, because the number is not what it was taken for.
+fn emergency_contact(response: &Index<'_>) -> Option<Uri> {
+    response
+        .all(HeaderName::Contact)
+        .filter_map(|header| match Contacts::read(&header.text()) {
+            Ok(Contacts::Listed(contacts)) => Some(contacts),
+            Ok(Contacts::Every) | Err(_) => None,
+        })
+        .flatten()
+        .map(|contact| contact.address.uri)
+        .find(|uri| is_emergency(uri.as_str()))
+}
+
 /// A refusal as events tell it.
 pub(in crate::sip) fn refusal(status: StatusCode, response: &Index<'_>, server: bool) -> Refusal {
     Refusal {
@@ -745,7 +767,7 @@ pub(in crate::sip) fn refusal(status: StatusCode, response: &Index<'_>, server: 
             })
             .map(Duration::from_secs),
         server: server.then(|| server_of(response)).flatten(),
-        secret_refused: false,
+        detail: None,
     }
 }
 

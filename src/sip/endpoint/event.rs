@@ -105,8 +105,16 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// Server or User-Agent; read only with `ladder`.
     pub server: Option<Box<str>>,
+    pub detail: Option<Detail>,
+}
+
+/// What the status of a refusal does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
     /// A challenge came back although we answered it: the user or secret is wrong, asking again is no use.
-    pub secret_refused: bool,
+    SecretRefused,
+    /// The call was sent on to an emergency number; no INVITE went there.
+    SentToEmergency,
 }
 
 /// One message as it went by.

@@ -19,7 +19,7 @@ mod receive;
 mod slots;
 
 pub use command::{Hop, Invite, Options, Register, Response};
-pub use event::{Direction, Event, Happened, OfferMethod, Refusal, Trace};
+pub use event::{Detail, Direction, Event, Happened, OfferMethod, Refusal, Trace};
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
