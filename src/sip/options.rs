@@ -43,7 +43,9 @@ impl Asking {
         let uri = self.options.to.as_request_uri();
         let from = self.options.from.as_str().as_bytes();
         let credentials = self.authorization.lines(core, "OPTIONS", uri, b"");
-        let contact = self.party.contact(core, self.options.from.user());
+        let contact = self
+            .party
+            .contact(core, self.options.to.scheme(), self.options.from.user());
         let mut message = core.buffer();
         self.party
             .head(core, &mut message, "OPTIONS", uri, suffix)

@@ -52,7 +52,7 @@ impl Registration {
         register: Register,
     ) -> Self {
         let party = Party::new(core, key, register.hop, register.user, register.ladder);
-        let contact = party.contact(core, register.aor.user());
+        let contact = party.contact(core, register.aor.scheme(), register.aor.user());
         let mut registration = Self {
             party,
             authorization: Authorization::new(register.account.clone()),

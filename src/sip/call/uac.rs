@@ -45,7 +45,7 @@ impl Call {
     /// Sends the INVITE of a new call.
     pub(in crate::sip) fn place(core: &mut Core, now: Instant, key: Key, invite: Invite) -> Self {
         let party = Party::new(core, key, invite.hop, invite.user, invite.ladder);
-        let contact = party.contact(core, invite.from.user());
+        let contact = party.contact(core, invite.to.scheme(), invite.from.user());
         let mut call = Self {
             party,
             stage: Stage::Calling {

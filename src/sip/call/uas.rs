@@ -12,7 +12,7 @@ use crate::sip::endpoint::authorization::Authorization;
 use crate::sip::endpoint::core::Core;
 use crate::sip::endpoint::party::Party;
 use crate::sip::endpoint::{Happened, Hop, Key, Response};
-use crate::sip::header::{RAck, Uri, Via};
+use crate::sip::header::{RAck, Scheme, Uri, Via};
 use crate::sip::transaction::key::ServerKey;
 use crate::sip::transaction::server_invite::{Effect, Event, State};
 use crate::sip::wire::writer::MessageWriter;
@@ -35,7 +35,9 @@ impl Call {
         let tag = party.token_text();
         let dialog = Dialog::of_request(request, core.flow(hop.flow), hop.peer, tag)
             .map_err(|_| Response::new(StatusCode::BAD_REQUEST))?;
-        let contact = party.contact(core, called_user(request).as_deref());
+        let called = called_uri(request);
+        let scheme = called.as_ref().map_or(Scheme::Sip, Uri::scheme);
+        let contact = party.contact(core, scheme, called.as_ref().and_then(Uri::user));
         party.branch();
         let incoming = Incoming::new(true, request, hop.peer, party.transport, now);
         core.tell(
@@ -475,11 +477,10 @@ pub(in crate::sip) fn reply_address(
 }
 
 /// The user part of the Request-URI, for our Contact.
-fn called_user(request: &Index<'_>) -> Option<String> {
+fn called_uri(request: &Index<'_>) -> Option<Uri> {
     match request.start() {
         crate::sip::wire::StartLine::Request { uri, .. } => {
-            let uri = Uri::read(std::str::from_utf8(uri).ok()?).ok()?;
-            uri.user().map(Into::into)
+            Uri::read(std::str::from_utf8(uri).ok()?).ok()
         }
         crate::sip::wire::StartLine::Response { .. } => None,
     }

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::lines::Lines;
 use super::{Direction, Happened, Hop, Key, Output, Trace};
 use crate::sip::Transport;
+use crate::sip::header::Scheme;
 use crate::sip::transaction::key::{TOKEN_BYTES, Token};
 use crate::sip::wire::index::text_of;
 use crate::sip::wire::{HeaderName, Index, StartLine, index};
@@ -99,14 +100,23 @@ impl Party {
         lines
     }
 
-    /// The value of our Contact.
-    pub(in crate::sip) fn contact(&self, core: &Core, user: Option<&str>) -> String {
+    /// The value of our Contact, towards a URI of `scheme` (§8.1.1.8: secure all the way if that one is).
+    pub(in crate::sip) fn contact(
+        &self,
+        core: &Core,
+        scheme: Scheme,
+        user: Option<&str>,
+    ) -> String {
+        let scheme = match scheme {
+            Scheme::Sips => "sips",
+            Scheme::Sip | Scheme::Tel | Scheme::Other => "sip",
+        };
         let place = core
             .flow(self.hop.flow)
             .map_or("invalid", |flow| &flow.contact);
         match user {
-            Some(user) => format!("<sip:{user}@{place}>"),
-            None => format!("<sip:{place}>"),
+            Some(user) => format!("<{scheme}:{user}@{place}>"),
+            None => format!("<{scheme}:{place}>"),
         }
     }
 
