@@ -352,6 +352,7 @@ impl Calls {
             FlowFault::Refused { .. }
             | FlowFault::Unreachable { .. }
             | FlowFault::Tls { .. }
+            | FlowFault::NoTrust { .. }
             | FlowFault::Closed
             | FlowFault::Ours { .. } => None,
         };

@@ -91,6 +91,8 @@ pub enum FlowFault {
     Unreachable { peer: SocketAddr, words: String },
     /// The TLS handshake failed: certificate, name or version.
     Tls { words: String },
+    /// We do not know whom to believe: no authority was named, or its file cannot be used.
+    NoTrust { words: String },
     /// The connection ended.
     Closed,
     /// Our own side: no port, no descriptor, no route.
@@ -103,6 +105,7 @@ impl fmt::Display for FlowFault {
             Self::Refused { peer } => write!(f, "{peer} refused: nobody listens there"),
             Self::Unreachable { peer, words } => write!(f, "{peer} cannot be reached: {words}"),
             Self::Tls { words } => write!(f, "TLS failed: {words}"),
+            Self::NoTrust { words } => f.write_str(words),
             Self::Closed => f.write_str("the connection was closed"),
             Self::Ours { words } => write!(f, "our own side failed: {words}"),
         }

@@ -3,6 +3,7 @@
 mod report;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub(super) struct Common {
     /// udp, tcp or tls; the URI's own `;transport=` counts otherwise
     #[arg(long, value_name = "TRANSPORT", value_parser = ["udp", "tcp", "tls"])]
     transport: Option<String>,
+    /// Authorities to trust besides the system's, for TLS: a PEM file
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
     /// One JSON object with stable keys instead of words
     #[arg(long)]
     json: bool,
@@ -129,7 +133,14 @@ fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
     })?;
     let credentials = route::credentials(sip)?;
     let task = sip.task(route, credentials, true);
-    Ok(run_one(task, &shard::Settings::default()))
+    let settings = shard::Settings {
+        trust: common
+            .tls_ca
+            .clone()
+            .map_or(shard::Trust::System, shard::Trust::Besides),
+        ..shard::Settings::default()
+    };
+    Ok(run_one(task, &settings))
 }
 
 fn judge(check: &Check, observed: &Observed) -> Verdict {

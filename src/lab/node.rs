@@ -307,6 +307,9 @@ impl Node {
 const fn refusing_peer(fault: &FlowFault) -> Option<SocketAddr> {
     match fault {
         FlowFault::Refused { peer } | FlowFault::Unreachable { peer, .. } => Some(*peer),
-        FlowFault::Tls { .. } | FlowFault::Closed | FlowFault::Ours { .. } => None,
+        FlowFault::Tls { .. }
+        | FlowFault::NoTrust { .. }
+        | FlowFault::Closed
+        | FlowFault::Ours { .. } => None,
     }
 }

@@ -75,6 +75,7 @@ fn flow(fault: &FlowFault) -> Verdict {
             "tls",
             format!("no TLS with it: {words}"),
         )),
+        FlowFault::NoTrust { words } => Verdict::blind("no_tls_authority", words.clone()),
         FlowFault::Closed => Verdict::down(Failure::new(
             Blame::Misbehaved,
             "connection_closed",
@@ -221,6 +222,18 @@ pub(super) mod tests {
                     words: "no free port".into(),
                 }),
                 (Word::Blind, Blame::Ours, "own_socket"),
+            ),
+            (
+                Outcome::Flow(FlowFault::Tls {
+                    words: "the certificate of the far end has expired".into(),
+                }),
+                (Word::Down, Blame::Misbehaved, "tls"),
+            ),
+            (
+                Outcome::Flow(FlowFault::NoTrust {
+                    words: "no authority named".into(),
+                }),
+                (Word::Blind, Blame::Ours, "no_tls_authority"),
             ),
             (
                 Outcome::SentToEmergency { status: 302 },

@@ -80,7 +80,10 @@ impl Jobs {
                 range: settings.vantage.media_ports.clone(),
                 ..MediaPorts::default()
             },
-            trust: settings.tls_ca.clone().map_or(Trust::System, Trust::File),
+            trust: settings
+                .tls_ca
+                .clone()
+                .map_or(Trust::System, Trust::Besides),
             ..shard::Settings::default()
         };
         let (handle, events) =

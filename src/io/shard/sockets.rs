@@ -408,7 +408,7 @@ impl Sockets {
         peer: SocketAddr,
         session: Option<rustls::ClientConnection>,
     ) -> Result<(), FlowFault> {
-        let flow = TcpFlow::open(now.instant, local, peer, session)?;
+        let flow = TcpFlow::open(now.instant, local, peer, session, &self.trust)?;
         let interest = flow.interest();
         self.watch(flow.socket(), interest, Token::Flow(id))
             .map_err(|error| udp::bind_fault(local, &error))?;
@@ -503,7 +503,7 @@ impl Sockets {
             }
             Some(Flow::Tcp { flow, .. }) => {
                 let peer = flow.peer();
-                let turned = flow.turn(|news| match news {
+                let turned = flow.turn(now.instant, |news| match news {
                     tcp::News::Opened { local } => {
                         sink(now, Input::FlowOpened { flow: id, local });
                     }
@@ -658,6 +658,7 @@ impl Sockets {
                 FlowFault::Refused { .. }
                 | FlowFault::Unreachable { .. }
                 | FlowFault::Tls { .. }
+                | FlowFault::NoTrust { .. }
                 | FlowFault::Closed => error.to_string(),
             },
         })

@@ -11,13 +11,17 @@ use nix::sys::epoll::EpollFlags;
 use rustls::ClientConnection;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{tls, udp};
+use super::{Trust, tls, udp};
 use crate::calls::FlowFault;
 use crate::sip::wire::framing::{Frame, Framer};
 use crate::time::Instant;
 
 /// Longer than three lost SYNs (1 + 2 + 4 s); a PBX that takes longer is as good as silent.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// Over long lines and with a lost segment a handshake takes a second. A port that does not speak TLS may say
+/// nothing at all, and that must be told before the caller's own patience ends and takes it for silence.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Data that stays without acknowledgement this long ends the connection: the far host is gone, and
 /// the kernel's own patience is a quarter of an hour.
@@ -39,6 +43,7 @@ pub(super) struct TcpFlow {
     peer: SocketAddr,
     state: State,
     tls: Option<Box<ClientConnection>>,
+    trust: Trust,
     framer: Framer,
     /// Bytes for the wire: plain, or already encrypted.
     unwritten: Vec<u8>,
@@ -65,6 +70,7 @@ impl TcpFlow {
         local: SocketAddr,
         peer: SocketAddr,
         session: Option<ClientConnection>,
+        trust: &Trust,
     ) -> Result<Self, FlowFault> {
         let local = udp::local_towards(local, peer)?;
         let stream = connect(local, peer)?;
@@ -75,6 +81,7 @@ impl TcpFlow {
                 give_up: now + CONNECT_WITHIN,
             },
             tls: session.map(Box::new),
+            trust: trust.clone(),
             framer: Framer::new(),
             unwritten: Vec::new(),
         })
@@ -112,14 +119,21 @@ impl TcpFlow {
 
     /// The deadline has come.
     pub(super) fn expire(&self) -> FlowFault {
-        let seconds = CONNECT_WITHIN.as_secs();
         match self.state {
             State::Connecting { .. } | State::Open => FlowFault::Unreachable {
                 peer: self.peer,
-                words: format!("{} did not accept the connection in {seconds} s", self.peer),
+                words: format!(
+                    "{} did not accept the connection in {} s",
+                    self.peer,
+                    CONNECT_WITHIN.as_secs()
+                ),
             },
             State::Handshaking { .. } => FlowFault::Tls {
-                words: format!("the TLS handshake was not over after {seconds} s"),
+                words: format!(
+                    "{} takes the connection and does not answer to TLS in {} s: does this port speak it?",
+                    self.peer,
+                    HANDSHAKE_WITHIN.as_secs()
+                ),
             },
         }
     }
@@ -146,13 +160,19 @@ impl TcpFlow {
     }
 
     /// The socket is ready: connects, shakes hands, writes, reads, and tells what came of it.
-    pub(super) fn turn(&mut self, mut tell: impl FnMut(News<'_>)) -> Result<(), FlowFault> {
-        if let State::Connecting { give_up } = self.state {
+    pub(super) fn turn(
+        &mut self,
+        now: Instant,
+        mut tell: impl FnMut(News<'_>),
+    ) -> Result<(), FlowFault> {
+        if let State::Connecting { .. } = self.state {
             if !self.is_connected()? {
                 return Ok(());
             }
             self.state = match &self.tls {
-                Some(_) => State::Handshaking { give_up },
+                Some(_) => State::Handshaking {
+                    give_up: now + HANDSHAKE_WITHIN,
+                },
                 None => State::Open,
             };
             if self.tls.is_none() {
@@ -236,7 +256,7 @@ impl TcpFlow {
                         if let Err(error) = tls.process_new_packets() {
                             // Tells the far end why, as far as it still listens.
                             let _ = tls.write_tls(&mut self.stream);
-                            return Err(tls::fault(&error));
+                            return Err(tls::fault(&error, &self.trust));
                         }
                         drain_session(tls, &mut self.framer, &mut buffer);
                         count

@@ -18,8 +18,8 @@ pub enum Trust {
     /// The authorities of the operating system.
     #[default]
     System,
-    /// Only the authorities in this PEM file.
-    File(PathBuf),
+    /// Those, and the authorities in this PEM file.
+    Besides(PathBuf),
 }
 
 /// The client side of a new TLS session with `peer`.
@@ -34,33 +34,34 @@ pub(super) fn session(
         })?,
         None => ServerName::from(peer.ip()),
     };
-    ClientConnection::new(Arc::clone(config), name).map_err(|error| fault(&error))
+    ClientConnection::new(Arc::clone(config), name).map_err(|error| ours(&error))
 }
 
 /// Reads the trusted authorities. Done once, when the first TLS flow is opened.
 pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFault> {
     let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
     match trust {
         Trust::System => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
-                return Err(FlowFault::Ours {
+                return Err(FlowFault::NoTrust {
                     words: "this system has no trusted certificates: install ca-certificates, or \
-                            name a PEM file of your authority"
+                            name a PEM file of your authority (tls_ca, --tls-ca)"
                         .to_owned(),
                 });
             }
         }
-        Trust::File(path) => {
-            let words = |why: &dyn std::fmt::Display| FlowFault::Ours {
+        Trust::Besides(path) => {
+            let words = |why: &dyn std::fmt::Display| FlowFault::NoTrust {
                 words: format!("cannot use the certificates of {}: {why}", path.display()),
             };
+            let of_system = roots.len();
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| words(&error))? {
                 let certificate = certificate.map_err(|error| words(&error))?;
                 roots.add(certificate).map_err(|error| words(&error))?;
             }
-            if roots.is_empty() {
+            if roots.len() == of_system {
                 return Err(words(&"no certificate in it"));
             }
         }
@@ -68,10 +69,16 @@ pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFaul
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| fault(&error))?
+        .map_err(|error| ours(&error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+fn ours(error: &rustls::Error) -> FlowFault {
+    FlowFault::Ours {
+        words: format!("TLS cannot be set up: {error}"),
+    }
 }
 
 /// What went wrong, as an engineer who has to mend it would say.
@@ -79,8 +86,11 @@ pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFaul
     clippy::wildcard_enum_match_arm,
     reason = "a foreign enum that grows: its own words serve for the rest"
 )]
-pub(super) fn fault(error: &rustls::Error) -> FlowFault {
+pub(super) fn fault(error: &rustls::Error, trust: &Trust) -> FlowFault {
     let words = match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            return unknown_issuer(trust);
+        }
         rustls::Error::InvalidCertificate(why) => certificate_words(why),
         rustls::Error::AlertReceived(alert) => {
             format!("the far end refused the TLS session: {alert:?}")
@@ -96,6 +106,25 @@ pub(super) fn fault(error: &rustls::Error) -> FlowFault {
     FlowFault::Tls { words }
 }
 
+/// Telephone servers have certificates of an authority of the house: as long as nobody named it to us,
+/// that we cannot tell a good one from a bad one is our own lack.
+fn unknown_issuer(trust: &Trust) -> FlowFault {
+    match trust {
+        Trust::System => FlowFault::NoTrust {
+            words: "the certificate of the far end is signed by an authority that this system does not \
+                    know: name the PEM file of that authority (tls_ca, --tls-ca)"
+                .to_owned(),
+        },
+        Trust::Besides(path) => FlowFault::Tls {
+            words: format!(
+                "the certificate of the far end is signed by nobody we trust, nor by an authority of {}: \
+                 ask who changed it, and name the new authority if that was right",
+                path.display()
+            ),
+        },
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a foreign enum that grows: its own words serve for the rest"
@@ -103,18 +132,16 @@ pub(super) fn fault(error: &rustls::Error) -> FlowFault {
 fn certificate_words(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the certificate of the far end has expired: {why}")
+            format!("the certificate of the far end has expired, renew it: {why}")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("the certificate of the far end is not valid yet, or our clock is wrong: {why}")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate of the far end is for another name: {why}")
-        }
-        CertificateError::UnknownIssuer => {
-            "the certificate of the far end is signed by nobody we trust: name the PEM file of its \
-             authority"
-                .to_owned()
+            format!(
+                "the certificate of the far end is for another name; call the far end by a name that it \
+                 carries, or have one made for this name: {why}"
+            )
         }
         CertificateError::BadSignature => {
             "the certificate of the far end does not fit the authority that we know by this name: \

@@ -312,6 +312,7 @@ mod tests {
                 FlowFault::Refused { .. } => "refused",
                 FlowFault::Unreachable { .. } => "unreachable",
                 FlowFault::Tls { .. } => "tls",
+                FlowFault::NoTrust { .. } => "no trust",
                 FlowFault::Closed => "closed",
                 FlowFault::Ours { .. } => "ours",
             };
