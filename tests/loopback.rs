@@ -6,12 +6,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use vigie::calls::{Component, FlowFault, Input, MediaId, Output};
 use vigie::io::clock;
 use vigie::io::shard::{MediaPorts, Settings, Sockets, Trust};
 use vigie::sip::{FlowId, Transport};
 use vigie::time::{Instant, Now};
+
+use crate::support::certificate::Certificate;
 
 /// Far longer than anything takes here; ends a test whose event never comes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -341,34 +342,17 @@ fn a_closed_tcp_port_is_a_refusal_at_once() {
     assert_eq!(shard.fault(), FlowFault::Refused { peer });
 }
 
-/// An authority, and a certificate of it for `name` that ends in `year`.
+/// An authority, and a far end with a certificate of it for `name` that ends in `year`.
 fn certificate(authority_name: &str, name: &str, year: i32) -> (String, rustls::ServerConfig) {
-    let authority_key = rcgen::KeyPair::generate().expect("a key");
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("no names");
-    authority
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, authority_name);
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_certificate = authority.self_signed(&authority_key).expect("signed");
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(year, 1, 1);
-    let leaf = params.signed_by(&key, &issuer).expect("signed");
-
+    let made = Certificate::signed_by(authority_name, name, year);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )
+        .with_single_cert(vec![made.der()], made.key())
         .expect("key and certificate fit");
-    (authority_certificate.pem(), config)
+    (made.authority, config)
 }
 
 /// Answers one TLS connection: echoes the first `len` bytes, then ends.
@@ -444,7 +428,7 @@ fn tls_believes_a_good_certificate_and_says_what_is_wrong_with_a_bad_one() {
         std::fs::write(&file, authority).expect("written");
         let (peer, far) = tls_far_end(config, message(1).len());
 
-        let mut shard = Shard::new(31_000..=31_001, Trust::File(file));
+        let mut shard = Shard::new(31_000..=31_001, Trust::Besides(file));
         shard.open(Transport::Tls, peer, true, wanted);
         match expected {
             None => {

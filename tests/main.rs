@@ -15,6 +15,7 @@ mod pages;
 mod real_asterisk;
 mod real_faults;
 mod real_sipp;
+mod real_transports;
 mod restart_keeps_the_outage;
 mod sample_config;
 mod simulation;

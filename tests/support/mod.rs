@@ -1,5 +1,6 @@
 //! What the promises are told with: the simulated world, and the real one on a lead.
 
+pub(crate) mod certificate;
 pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod patience;
