@@ -16,6 +16,7 @@ mod real_asterisk;
 mod real_faults;
 mod real_sipp;
 mod real_transports;
+mod real_whole_plant;
 mod restart_keeps_the_outage;
 mod sample_config;
 mod simulation;

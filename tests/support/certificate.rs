@@ -15,6 +15,11 @@ impl Certificate {
     /// A certificate for `name` (a DNS name or an address) that ends with the beginning of `year`, signed
     /// by an authority of that name made for it alone.
     pub(crate) fn signed_by(authority_name: &str, name: &str, year: i32) -> Self {
+        Self::for_names(authority_name, &[name], year)
+    }
+
+    /// The same for a server of several names.
+    pub(crate) fn for_names(authority_name: &str, names: &[&str], year: i32) -> Self {
         let authority_key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("no names");
         authority
@@ -25,7 +30,9 @@ impl Certificate {
         let issuer = Issuer::new(authority, authority_key);
 
         let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let mut params =
+            CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .expect("names");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         Self {

@@ -5,6 +5,7 @@ pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod patience;
 pub(crate) mod plant;
+pub(crate) mod rest;
 pub(crate) mod sipp;
 pub(crate) mod vigie;
 pub(crate) mod world;

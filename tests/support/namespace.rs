@@ -13,9 +13,22 @@ pub(crate) fn enter_own_network() {
     ip(&["link", "set", "lo", "up"]);
 }
 
-/// Makes every address of `prefix` this namespace's own.
-pub(crate) fn own_every_address_of(prefix: &str) {
-    ip(&["route", "add", "local", prefix, "dev", "lo"]);
+/// Makes every address of `prefix` (its first three octets) this namespace's own, but for those that
+/// end in one of `absent`: they are on a wire where nobody answers.
+pub(crate) fn own_addresses_of(prefix: &str, absent: &[u8]) {
+    ip(&[
+        "link", "add", "wire", "type", "veth", "peer", "name", "wire-end",
+    ]);
+    ip(&["link", "set", "wire", "up"]);
+    ip(&["link", "set", "wire-end", "up"]);
+    for last in 1..=254 {
+        let address = format!("{prefix}.{last}");
+        if absent.contains(&last) {
+            ip(&["route", "add", &address, "dev", "wire"]);
+        } else {
+            ip(&["route", "add", "local", &address, "dev", "lo"]);
+        }
+    }
 }
 
 fn ip(arguments: &[&str]) {

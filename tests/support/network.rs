@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use vigie::calls::observe::Observed;
-use vigie::calls::script::{CallPlan, MediaPlan, Route, Task};
+use vigie::calls::script::{CallPlan, MediaPlan, Purpose, Route, Task};
 use vigie::calls::{Calls, Component, FlowFault, Input, JobId, MediaId, Output};
 use vigie::io::shard::Machine;
 use vigie::sip::wire::{HeaderName, index};
@@ -310,7 +310,7 @@ pub(crate) fn call(peer: SocketAddr, number: &str) -> CallPlan {
         answer_within: Duration::from_secs(8),
         media: MediaPlan::Tone,
         send_dtmf: String::new(),
-        ladder: true,
+        purpose: Purpose::Trace,
     }
 }
 
