@@ -1,4 +1,4 @@
-//! The resolver of the control side: from the host of a SIP URI to addresses to try (RFC 3263).
+//! The resolver of the control side: from the host of a SIP URI or a page to addresses to try (RFC 3263).
 //!
 //! It asks what `sip::locate` wants to know. A resolver of ours that does not answer is a fault of our
 //! own and makes a probe blind; a name that does not exist is a fault of whoever keeps the name.
@@ -222,6 +222,15 @@ fn no_such_name(name: &str) -> Failure {
     )
 }
 
+/// Whoever asked had no more time to wait.
+pub(super) fn no_answer_in_time(name: &str) -> Failure {
+    Failure::new(
+        Blame::Ours,
+        "dns_unavailable",
+        format!("cannot resolve {name}: no answer in time; check the name servers of this machine"),
+    )
+}
+
 fn ours(what: &str, error: &NetError) -> Failure {
     Failure::new(
         Blame::Ours,
@@ -231,7 +240,7 @@ fn ours(what: &str, error: &NetError) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::io) mod tests {
     use std::str::FromStr;
 
     use hickory_resolver::proto::op::{Message, ResponseCode};
@@ -292,6 +301,8 @@ mod tests {
             let found = zone(&asked, query.query_type());
             if asked.ends_with("refused.test.") {
                 answer.metadata.response_code = ResponseCode::Refused;
+            } else if asked.ends_with("broken.test.") {
+                answer.metadata.response_code = ResponseCode::ServFail;
             } else if found.is_empty() && !asked.ends_with("plain.test.") {
                 answer.metadata.response_code = ResponseCode::NXDomain;
             }
@@ -303,7 +314,8 @@ mod tests {
         }
     }
 
-    async fn resolver() -> Resolver {
+    /// Knows `plain.test`; `refused.test` and `broken.test` are not answered, and nobody else exists.
+    pub(in crate::io) async fn resolver() -> Resolver {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = socket.local_addr().expect("bound");
         tokio::spawn(answer_from_the_zone(socket));
@@ -366,13 +378,16 @@ mod tests {
     #[tokio::test]
     async fn a_resolver_that_refuses_to_answer_is_our_own_fault() {
         let resolver = resolver().await;
-        for port in [None, Some(5060)] {
-            let failure = resolver.sip("refused.test", port, None, false).await;
-            let failure = failure.expect_err("nobody answers");
-            assert_eq!(
-                (failure.blame, &*failure.code),
-                (Blame::Ours, "dns_unavailable")
-            );
+        for host in ["refused.test", "broken.test"] {
+            for port in [None, Some(5060)] {
+                let failure = resolver.sip(host, port, None, false).await;
+                let failure = failure.expect_err("nobody answers");
+                assert_eq!(
+                    (failure.blame, &*failure.code),
+                    (Blame::Ours, "dns_unavailable"),
+                    "{host} {port:?}"
+                );
+            }
         }
     }
 }

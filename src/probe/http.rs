@@ -106,9 +106,11 @@ pub enum Outcome {
     Malformed {
         words: String,
     },
+    /// The name of the page leads nowhere (theirs), or no name server answered (ours).
+    NoAddress(Failure),
     /// The socket gave up.
     Failed(SocketFault),
-    /// Our own resolver, certificate store or settings.
+    /// Our own certificate store or settings.
     Ours {
         code: &'static str,
         words: String,
@@ -190,6 +192,11 @@ fn failed(settings: &Settings, seen: &Seen) -> Option<Failure> {
             "malformed_response",
             format!("{url}: {} does not speak HTTP: {words}", seen.peer),
         ),
+        Outcome::NoAddress(failure) => Some(Failure::new(
+            failure.blame,
+            failure.code.clone(),
+            format!("{url}: {}", failure.words),
+        )),
         Outcome::Failed(fault) => Some(fault.failure(&seen.peer, seen.phases.total)),
         Outcome::Ours { code, words } => {
             Some(Failure::new(Blame::Ours, *code, format!("{url}: {words}")))
@@ -345,12 +352,22 @@ mod tests {
                 "no_socket",
             ),
             (
+                Outcome::NoAddress(Failure::new(Blame::Misbehaved, "dns_no_such_name", "x")),
+                Word::Down,
+                "dns_no_such_name",
+            ),
+            (
+                Outcome::NoAddress(Failure::new(Blame::Ours, "dns_unavailable", "x")),
+                Word::Blind,
+                "dns_unavailable",
+            ),
+            (
                 Outcome::Ours {
-                    code: "name_resolution",
+                    code: "tls_settings",
                     words: "x".into(),
                 },
                 Word::Blind,
-                "name_resolution",
+                "tls_settings",
             ),
         ] {
             let settings = Settings {

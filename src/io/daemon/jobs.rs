@@ -30,7 +30,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) struct Jobs {
     prober: Arc<Prober>,
-    resolver: Arc<dns::Resolver>,
+    resolver: dns::Resolver,
     shard_settings: shard::Settings,
     shard: Option<Shard>,
     /// When the shard ended, if it did.
@@ -90,8 +90,12 @@ impl Jobs {
             ShardHandle::spawn(shard_settings.clone()).map_err(StartError::Shard)?;
         let resolver = dns::Resolver::new(&settings.resolvers).map_err(StartError::Resolver)?;
         Ok(Self {
-            prober: Prober::new(settings.probes_at_once, settings.tls_ca.clone()),
-            resolver: Arc::new(resolver),
+            prober: Prober::new(
+                settings.probes_at_once,
+                resolver.clone(),
+                settings.tls_ca.clone(),
+            ),
+            resolver,
             shard_settings,
             shard: Some(Shard { handle, events }),
             ended: None,
@@ -128,7 +132,7 @@ impl Jobs {
             end: now.instant + timeout + GRACE,
         };
         self.calls.insert(job, placed);
-        let resolver = Arc::clone(&self.resolver);
+        let resolver = self.resolver.clone();
         let local = self.local;
         self.tasks.spawn(async move {
             let task = prepare(&resolver, &check, local, confirm).await;

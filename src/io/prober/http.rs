@@ -16,13 +16,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Deadline, trust};
+use crate::io::dns::{self, Resolver};
 use crate::probe::http::{Certificate, Outcome, Phases, Seen, Settings, follow};
 use crate::probe::socket::SocketFault;
 use crate::probe::tcp::holds;
 
-pub(super) async fn fetch(settings: &Settings, timeout: Duration, trust: &trust::Store) -> Seen {
+pub(super) async fn fetch(
+    settings: &Settings,
+    timeout: Duration,
+    resolver: &Resolver,
+    trust: &trust::Store,
+) -> Seen {
     let mut fetching = Fetching {
         settings,
+        resolver,
         trust,
         deadline: Deadline::after(timeout),
         peer: settings.url.clone(),
@@ -43,6 +50,7 @@ pub(super) async fn fetch(settings: &Settings, timeout: Duration, trust: &trust:
 
 struct Fetching<'a> {
     settings: &'a Settings,
+    resolver: &'a Resolver,
     trust: &'a trust::Store,
     deadline: Deadline,
     peer: String,
@@ -126,24 +134,17 @@ impl Fetching<'_> {
             return Ok(vec![SocketAddr::new(ip, target.port)]);
         }
         let before = self.deadline.elapsed();
-        let lookup = tokio::net::lookup_host((target.host.as_str(), target.port));
-        let ours = |why: String| Outcome::Ours {
-            code: "name_resolution",
-            words: format!(
-                "this machine cannot resolve {}: {why}; look at its resolver, or set connect_to",
-                target.host
-            ),
-        };
-        let addresses: Vec<SocketAddr> = match self.deadline.wait(lookup).await {
-            Some(Ok(addresses)) => addresses.collect(),
-            Some(Err(error)) => return Err(ours(error.to_string())),
-            None => return Err(ours("no answer in time".to_owned())),
+        let lookup = self.resolver.addresses(&target.host);
+        let addresses = match self.deadline.wait(lookup).await {
+            Some(Ok(addresses)) => addresses,
+            Some(Err(failure)) => return Err(Outcome::NoAddress(failure)),
+            None => return Err(Outcome::NoAddress(dns::no_answer_in_time(&target.host))),
         };
         self.phases.name = Some(self.deadline.elapsed().saturating_sub(before));
-        if addresses.is_empty() {
-            return Err(ours("no address".to_owned()));
-        }
-        Ok(addresses)
+        Ok(addresses
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, target.port))
+            .collect())
     }
 
     async fn secure(
@@ -320,6 +321,7 @@ mod tests {
 
     use super::*;
     use crate::io::clock;
+    use crate::io::dns::tests::resolver;
     use crate::probe::http::{Trust, judge};
     use crate::probe::{Verdict, Word};
 
@@ -419,7 +421,9 @@ mod tests {
                 response.as_bytes().to_vec(),
                 hold,
             ));
-            let seen = fetch(&self.settings, timeout, &trust::Store::new(None)).await;
+            let resolver = resolver().await;
+            let trust = trust::Store::new(None);
+            let seen = fetch(&self.settings, timeout, &resolver, &trust).await;
             server.abort();
             judge(&self.settings, &seen, clock::now().utc)
         }
@@ -525,6 +529,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_name_that_is_gone_is_down_and_a_resolver_that_is_gone_is_blind() {
+        for (host, word, expected) in [
+            ("nobody.test", Word::Down, "dns_no_such_name"),
+            ("refused.test", Word::Blind, "dns_unavailable"),
+            ("broken.test", Word::Blind, "dns_unavailable"),
+        ] {
+            let mut site = site(None, "").await;
+            site.settings.url = format!("http://{host}/");
+            let verdict = site.ask(OK, false, LONG).await;
+            assert_eq!((verdict.word, code(&verdict)), (word, expected), "{host}");
+        }
+    }
+
+    #[tokio::test]
     async fn no_tls_on_a_tls_port_is_named() {
         let mut plain = site(None, "").await;
         plain.settings.connect_to = Some(plain.listener.local_addr().unwrap());
@@ -537,7 +555,9 @@ mod tests {
             stream.write_all(b"220 smtp ready\r\n").await.unwrap();
             std::future::pending::<()>().await;
         });
-        let seen = fetch(&plain.settings, LONG, &trust::Store::new(None)).await;
+        let resolver = resolver().await;
+        let trust = trust::Store::new(None);
+        let seen = fetch(&plain.settings, LONG, &resolver, &trust).await;
         server.abort();
         let verdict = judge(&plain.settings, &seen, clock::now().utc);
         assert_eq!(code(&verdict), "tls_failed", "{verdict:?}");

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::clock;
+use super::{clock, dns as names};
 use crate::probe::{self, Blame, Check, Verdict};
 use crate::time::{Instant, Utc};
 
@@ -33,6 +33,7 @@ const LATE_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Prober {
     pinger: icmp::Pinger,
+    resolver: names::Resolver,
     trust: trust::Store,
     slots: Semaphore,
     plugin_slots: Semaphore,
@@ -47,11 +48,16 @@ pub struct Ran {
 }
 
 impl Prober {
-    /// `authorities`: a PEM file trusted in addition to the system's.
+    /// `resolver`: for the names of pages. `authorities`: a PEM file trusted in addition to the system's.
     #[must_use]
-    pub fn new(at_once: usize, authorities: Option<PathBuf>) -> Arc<Self> {
+    pub fn new(
+        at_once: usize,
+        resolver: names::Resolver,
+        authorities: Option<PathBuf>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pinger: icmp::Pinger::default(),
+            resolver,
             trust: trust::Store::new(authorities),
             slots: Semaphore::new(at_once.max(1)),
             plugin_slots: Semaphore::new(PLUGINS_AT_ONCE),
@@ -120,7 +126,8 @@ impl Prober {
             }
             Check::Http(settings) => {
                 // Boxed: the state of TLS and redirects would make every probe as large as this one.
-                let seen = Box::pin(http::fetch(settings, timeout, &self.trust)).await;
+                let fetched = http::fetch(settings, timeout, &self.resolver, &self.trust);
+                let seen = Box::pin(fetched).await;
                 probe::http::judge(settings, &seen, now)
             }
             Check::Dns(settings) => {
@@ -217,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_house_is_blind() {
-        let prober = Prober::new(1, None);
+        let prober = Prober::new(1, names::tests::resolver().await, None);
         let _taken = prober.slots.acquire().await.unwrap();
         let check = Arc::new(Check::Tcp(probe::tcp::Settings::new(
             std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
