@@ -112,19 +112,19 @@ pub(super) fn read_http(entry: &Entry<'_, '_>, usual_url: &str) -> Option<Kind> 
         span: section.span.clone(),
     });
     let filled = entry.fill(&url)?;
-    let place = match parse_url(&filled) {
-        Ok(place) => place,
+    let host = match host_of_url(&filled) {
+        Ok(host) => host,
         Err(words) => {
             entry.wrong(&url.span, format!("\"url\": {words}"));
             return None;
         }
     };
     // The machine itself is asked, whatever the name of its page leads to today.
-    let connect_to = match (place.host.parse::<IpAddr>(), entry.addresses.as_slice()) {
-        (Err(_), [one]) => Some(SocketAddr::new(*one, place.port)),
+    let connect_to = match (host.parse::<IpAddr>(), entry.addresses.as_slice()) {
+        (Err(_), [one]) => Some(*one),
         (Ok(_), _) | (Err(_), [..]) => None,
     };
-    let by_address = place.host.parse::<IpAddr>().is_ok();
+    let by_address = host.parse::<IpAddr>().is_ok();
     let usual = http::Settings::new(filled);
     let settings = http::Settings {
         connect_to,
@@ -173,13 +173,8 @@ fn read_trust(entry: &Entry<'_, '_>) -> Option<Trust> {
     Some(Trust::File(path))
 }
 
-/// Where a URL leads.
-struct Place {
-    host: String,
-    port: u16,
-}
-
-fn parse_url(text: &str) -> Result<Place, String> {
+/// The host of a web address that is written as it should be.
+fn host_of_url(text: &str) -> Result<String, String> {
     let refuse =
         || format!("{text:?} is no web address; write for example \"https://{{address}}/\"");
     if text.len() > 2048 || !text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -187,13 +182,10 @@ fn parse_url(text: &str) -> Result<Place, String> {
             "a web address holds no blanks and no accents; write them as %20, %C3%A9".to_owned(),
         );
     }
-    let (usual_port, rest) = if let Some(rest) = text.strip_prefix("https://") {
-        (443, rest)
-    } else if let Some(rest) = text.strip_prefix("http://") {
-        (80, rest)
-    } else {
-        return Err(refuse());
-    };
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(refuse)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.contains('@') {
         // Not repeated: what stands there is a password.
@@ -209,21 +201,11 @@ fn parse_url(text: &str) -> Result<Place, String> {
             None => (authority, None),
         },
     };
-    let port = match port {
-        Some(port) => port
-            .parse()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(refuse)?,
-        None => usual_port,
-    };
-    if host.is_empty() {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if host.is_empty() || !port.is_none_or(is_port) {
         return Err(refuse());
     }
-    Ok(Place {
-        host: host.to_owned(),
-        port,
-    })
+    Ok(host.to_owned())
 }
 
 pub(super) fn read_dns(entry: &Entry<'_, '_>) -> Option<Kind> {

@@ -459,7 +459,7 @@ fn short_names_and_defaults_mean_what_the_sample_says() {
     };
     assert_eq!(
         page.connect_to.map(|to| to.to_string()).as_deref(),
-        Some("[2001:db8::7]:443")
+        Some("2001:db8::7")
     );
     assert_eq!(page.trust, http::Trust::System);
     let warned: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();

@@ -1,9 +1,11 @@
 //! The `http` probe: one page fetched over HTTP or HTTPS, each phase timed, the certificate read even
 //! when it is expired or bears the wrong name. `io::prober::http` fetches.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use url::Url;
 
 use super::socket::SocketFault;
 use super::{Blame, Failure, Verdict};
@@ -14,8 +16,9 @@ use crate::time::Utc;
 pub struct Settings {
     /// `http://…` or `https://…`.
     pub url: String,
-    /// Connect here instead of where the name of the URL leads; the name still goes into Host and SNI.
-    pub connect_to: Option<SocketAddr>,
+    /// The machine to connect to instead of where the name of the URL leads; the name still goes into
+    /// Host and SNI. A redirect to another host goes where the name of that host leads.
+    pub connect_to: Option<IpAddr>,
     /// Status codes that are good; empty: any 2xx.
     pub status: Vec<u16>,
     /// Text the body must hold. Without it, a default page of the web server passes.
@@ -98,6 +101,10 @@ pub enum Outcome {
     TooManyRedirects {
         to: String,
     },
+    /// A redirect to where no page can be.
+    BadRedirect {
+        to: String,
+    },
     /// TLS was refused before a certificate could be judged: version, ciphers, alert.
     TlsFailed {
         words: String,
@@ -117,25 +124,11 @@ pub enum Outcome {
     },
 }
 
-/// Where a redirect from `url` leads (RFC 3986 §5.2, as far as web servers use it).
+/// Where a redirect from `url` leads (RFC 3986 §5.2); `None` when no page can be there.
 #[must_use]
-pub fn follow(url: &str, location: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let path_at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(path_at);
-    if location.contains("://") {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let folder = path
-            .rfind('/')
-            .map_or("", |at| path.get(..at).unwrap_or_default());
-        format!("{scheme}://{authority}{folder}/{location}")
-    }
+pub fn follow(url: &str, location: &str) -> Option<String> {
+    let next = Url::parse(url).ok()?.join(location).ok()?;
+    matches!(next.scheme(), "http" | "https").then(|| next.into())
 }
 
 /// Judges what came back.
@@ -183,6 +176,10 @@ fn failed(settings: &Settings, seen: &Seen) -> Option<Failure> {
                 "{url} redirects more than {} times, last to {to}",
                 settings.redirects_max
             ),
+        ),
+        Outcome::BadRedirect { to } => misbehaved(
+            "bad_redirect",
+            format!("{url} redirects to \"{to}\", where no page can be"),
         ),
         Outcome::TlsFailed { words } => misbehaved(
             "tls_failed",
@@ -323,6 +320,11 @@ mod tests {
                 "too_many_redirects",
             ),
             (
+                Outcome::BadRedirect { to: "x:".into() },
+                Word::Down,
+                "bad_redirect",
+            ),
+            (
                 Outcome::TlsFailed {
                     words: "alert".into(),
                 },
@@ -386,22 +388,47 @@ mod tests {
             (
                 "http://a.example/x/y",
                 "https://b.example/",
-                "https://b.example/",
+                Some("https://b.example/"),
             ),
             (
                 "https://a.example/x/y",
                 "//b.example/z",
-                "https://b.example/z",
+                Some("https://b.example/z"),
             ),
             (
                 "https://a.example:8443/x/y",
                 "/z",
-                "https://a.example:8443/z",
+                Some("https://a.example:8443/z"),
             ),
-            ("https://a.example/x/y?q=/1", "z", "https://a.example/x/z"),
-            ("https://a.example", "z", "https://a.example/z"),
+            (
+                "https://a.example/",
+                "/login?next=https://a.example/x",
+                Some("https://a.example/login?next=https://a.example/x"),
+            ),
+            (
+                "https://a.example/x/y?q=/1",
+                "z",
+                Some("https://a.example/x/z"),
+            ),
+            (
+                "https://a.example/x/y/",
+                "../é",
+                Some("https://a.example/x/%C3%A9"),
+            ),
+            (
+                "https://a.example/x?q=1",
+                "?q=2",
+                Some("https://a.example/x?q=2"),
+            ),
+            ("https://a.example", "z", Some("https://a.example/z")),
+            ("https://a.example/", "mailto:x@a.example", None),
+            ("https://a.example/", "https://", None),
         ] {
-            assert_eq!(follow(url, location), expected, "{url} {location}");
+            assert_eq!(
+                follow(url, location).as_deref(),
+                expected,
+                "{url} {location}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //! other, so that each phase has its time and its culprit.
 
 use std::error::Error as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,12 +68,14 @@ impl Fetching<'_> {
             let location = response
                 .headers()
                 .get("location")
-                .and_then(|value| value.to_str().ok());
+                .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
             let next = match location {
                 Some(location)
                     if (300..400).contains(&status) && !self.settings.status.contains(&status) =>
                 {
-                    follow(&url, location)
+                    follow(&url, location).ok_or_else(|| Outcome::BadRedirect {
+                        to: location.to_owned(),
+                    })?
                 }
                 Some(_) | None => return self.read(response).await,
             };
@@ -127,10 +129,7 @@ impl Fetching<'_> {
     }
 
     async fn addresses(&mut self, target: &Target) -> Result<Vec<SocketAddr>, Outcome> {
-        if let Some(address) = self.settings.connect_to {
-            return Ok(vec![address]);
-        }
-        if let Ok(ip) = target.host.parse() {
+        if let Some(ip) = target.host.parse().ok().or(self.given(target)?) {
             return Ok(vec![SocketAddr::new(ip, target.port)]);
         }
         let before = self.deadline.elapsed();
@@ -145,6 +144,13 @@ impl Fetching<'_> {
             .into_iter()
             .map(|ip| SocketAddr::new(ip, target.port))
             .collect())
+    }
+
+    /// The machine that the settings name for this host.
+    fn given(&self, target: &Target) -> Result<Option<IpAddr>, Outcome> {
+        let asked = Target::of(&self.settings.url)?;
+        let is_asked = asked.host.eq_ignore_ascii_case(&target.host);
+        Ok(self.settings.connect_to.filter(|_| is_asked))
     }
 
     async fn secure(
@@ -400,9 +406,9 @@ mod tests {
             )
             .unwrap();
         let settings = Settings {
-            connect_to: Some(address),
+            connect_to: Some(address.ip()),
             trust: Trust::File(file),
-            ..Settings::new("https://site.example/x")
+            ..Settings::new(format!("https://site.example:{}/x", address.port()))
         };
         let tls = Some(TlsAcceptor::from(Arc::new(server)));
         Site {
@@ -543,10 +549,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_redirect_keeps_the_machine_and_takes_its_own_port() {
+        let secure = site(Some((2999, 1, 1)), "site.example").await;
+        let mut plain = site(None, "").await;
+        let port = plain.listener.local_addr().unwrap().port();
+        plain.settings = Settings {
+            url: format!("http://site.example:{port}/"),
+            ..secure.settings.clone()
+        };
+        let response = redirect(&secure.settings.url.replace("site", "SITE"));
+        let server = tokio::spawn(serve(secure.listener, secure.tls, OK.into(), false));
+        let verdict = plain.ask(&response, false, LONG).await;
+        server.abort();
+        assert_eq!(verdict.word, Word::Good, "{verdict:?}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_elsewhere_goes_where_its_name_leads() {
+        for (to, expected) in [
+            ("http://nobody.test/", "dns_no_such_name"),
+            ("mailto:vigie@site.example", "bad_redirect"),
+        ] {
+            let mut site = site(None, "").await;
+            let address = site.listener.local_addr().unwrap();
+            site.settings.connect_to = Some(address.ip());
+            site.settings.url = format!("http://site.example:{}/", address.port());
+            let verdict = site.ask(&redirect(to), false, LONG).await;
+            assert_eq!(code(&verdict), expected, "{to} {verdict:?}");
+        }
+    }
+
+    fn redirect(to: &str) -> String {
+        format!("HTTP/1.1 301 Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    #[tokio::test]
     async fn no_tls_on_a_tls_port_is_named() {
         let mut plain = site(None, "").await;
-        plain.settings.connect_to = Some(plain.listener.local_addr().unwrap());
-        plain.settings.url = "https://site.example/".to_owned();
+        let address = plain.listener.local_addr().unwrap();
+        plain.settings.connect_to = Some(address.ip());
+        plain.settings.url = format!("https://site.example:{}/", address.port());
         plain.settings.trust = Trust::Any;
         // The server reads the hello as a request that never ends, and says what it is at once.
         let listener = plain.listener;
