@@ -440,8 +440,12 @@ fn tls_believes_a_good_certificate_and_says_what_is_wrong_with_a_bad_one() {
                 }
             }
             Some(words) => match shard.fault() {
+                FlowFault::Dates { words: said } => {
+                    assert_eq!((case, said.contains(words)), ("expired", true), "{said}");
+                }
                 FlowFault::Tls { words: said } => {
                     assert!(said.contains(words), "{case}: {said}");
+                    assert_ne!(case, "expired");
                 }
                 other => panic!("{case}: {other:?}"),
             },

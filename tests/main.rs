@@ -5,6 +5,7 @@
     reason = "what a test does not expect is its failure"
 )]
 
+mod a_wrong_clock_accuses_nobody;
 mod architecture;
 mod cli;
 mod fuzz;

@@ -351,6 +351,7 @@ impl Calls {
             }
             FlowFault::Refused { .. }
             | FlowFault::Unreachable { .. }
+            | FlowFault::Dates { .. }
             | FlowFault::Tls { .. }
             | FlowFault::NoTrust { .. }
             | FlowFault::Closed

@@ -89,6 +89,8 @@ pub enum FlowFault {
     Refused { peer: SocketAddr },
     /// The far host could not be reached in time, or a router said so.
     Unreachable { peer: SocketAddr, words: String },
+    /// A date in the certificate forbids its use now, if our clock is right.
+    Dates { words: String },
     /// The TLS handshake failed: certificate, name or version.
     Tls { words: String },
     /// We do not know whom to believe: no authority was named, or its file cannot be used.
@@ -104,6 +106,7 @@ impl fmt::Display for FlowFault {
         match self {
             Self::Refused { peer } => write!(f, "{peer} refused: nobody listens there"),
             Self::Unreachable { peer, words } => write!(f, "{peer} cannot be reached: {words}"),
+            Self::Dates { words } => write!(f, "TLS failed: {words}"),
             Self::Tls { words } => write!(f, "TLS failed: {words}"),
             Self::NoTrust { words } => f.write_str(words),
             Self::Closed => f.write_str("the connection was closed"),

@@ -80,6 +80,8 @@ pub struct Engine {
     tally: Tally,
     own_faults: BTreeMap<String, Failure>,
     stall: Option<own::Stall>,
+    /// The wall clock was set, and nobody has confirmed it since.
+    clock_stepped: bool,
     answer: Answer,
     answered_since: Utc,
     committed: u64,
@@ -120,6 +122,7 @@ impl Engine {
             tally: Tally::default(),
             own_faults: BTreeMap::new(),
             stall: None,
+            clock_stepped: false,
             answer: Answer::Unknown,
             answered_since: Utc(0),
             committed: 0,
@@ -148,8 +151,8 @@ impl Engine {
             Input::Committed { up_to } => self.committed = self.committed.max(up_to),
             Input::OwnFault(failure) => self.begin_fault(now, failure),
             Input::OwnFaultOver { code } => self.end_fault(now, &code),
-            Input::Clock(state) => self.chain.clock = state,
-            Input::ClockStepped { by_ns } => self.record(now, &Event::ClockStepped { by_ns }),
+            Input::Clock(state) => self.clock(state),
+            Input::ClockStepped { by_ns } => self.clock_stepped(now, by_ns),
             Input::Wake => {}
         }
         if self.watching.is_some() {

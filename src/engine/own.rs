@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::fact::Event;
+use super::fact::{ClockState, Event};
 use crate::probe::{Blame, Failure, Verdict, Word};
 use crate::time::{Instant, Now};
 
@@ -19,6 +19,8 @@ const LATE: Duration = Duration::from_secs(1);
 const LATE_SHOWN: Duration = Duration::from_secs(10);
 
 const WOKEN_LATE: &str = "woken_late";
+
+const CLOCK_DOUBTFUL: &str = "clock_doubtful";
 
 /// A stall of our own process or machine: overload, suspend, a debugger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,24 @@ impl Engine {
         }
     }
 
-    /// Silence that spans a stall of our own is not theirs.
+    pub(super) fn clock(&mut self, state: ClockState) {
+        self.chain.clock = state;
+        if state == ClockState::Synchronised {
+            self.clock_stepped = false;
+        }
+    }
+
+    pub(super) fn clock_stepped(&mut self, now: Now, by_ns: i64) {
+        self.clock_stepped = true;
+        self.record(now, &Event::ClockStepped { by_ns });
+    }
+
+    /// Is there nobody who vouches for the wall clock?
+    fn is_clock_doubtful(&self) -> bool {
+        self.clock_stepped || self.chain.clock != ClockState::Synchronised
+    }
+
+    /// Silence that spans a stall of our own is not theirs; nor is a date that our clock may have wrong.
     pub(super) fn doubted(&self, started: Instant, verdict: Verdict) -> Verdict {
         let spans = self.stall.is_some_and(|stall| started <= stall.ended);
         let silent = verdict
@@ -72,6 +91,18 @@ impl Engine {
             return Verdict::blind(
                 WOKEN_LATE,
                 "no answer was heard, but we stood still ourselves meanwhile",
+            );
+        }
+        if self.is_clock_doubtful()
+            && let Some(failure) = &verdict.failure
+            && failure.rests_on_dates()
+        {
+            return Verdict::blind(
+                CLOCK_DOUBTFUL,
+                format!(
+                    "{}; but nobody vouches for the clock of this machine: look at its NTP",
+                    failure.words
+                ),
             );
         }
         verdict

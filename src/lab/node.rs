@@ -307,7 +307,8 @@ impl Node {
 const fn refusing_peer(fault: &FlowFault) -> Option<SocketAddr> {
     match fault {
         FlowFault::Refused { peer } | FlowFault::Unreachable { peer, .. } => Some(*peer),
-        FlowFault::Tls { .. }
+        FlowFault::Dates { .. }
+        | FlowFault::Tls { .. }
         | FlowFault::NoTrust { .. }
         | FlowFault::Closed
         | FlowFault::Ours { .. } => None,

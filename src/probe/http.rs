@@ -8,7 +8,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::socket::SocketFault;
-use super::{Blame, Failure, Verdict};
+use super::{
+    Blame, CERTIFICATE_DATES, CERTIFICATE_ENDS_SOON, CERTIFICATE_EXPIRED, Failure, Verdict,
+};
 use crate::time::Utc;
 
 /// What to ask.
@@ -87,7 +89,16 @@ pub struct Phases {
 pub struct Certificate {
     pub not_after: Utc,
     /// What a visitor's browser would refuse it for.
-    pub objection: Option<String>,
+    pub objection: Option<Objection>,
+}
+
+/// Why a browser refuses a certificate, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// A date in it, or in one above it: true if our clock is.
+    Dates(String),
+    /// Its name, its authority, its signature.
+    Other(String),
 }
 
 /// How the fetch ended.
@@ -219,7 +230,7 @@ fn judge_certificate(settings: &Settings, certificate: &Certificate, now: Utc) -
     if days_left <= 0.0 {
         return Some(Verdict::down(Failure::new(
             Blame::Misbehaved,
-            "certificate_expired",
+            CERTIFICATE_EXPIRED,
             format!(
                 "{url}: the certificate ended on {}, visitors are turned away: renew it",
                 certificate.not_after.rfc3339()
@@ -229,16 +240,20 @@ fn judge_certificate(settings: &Settings, certificate: &Certificate, now: Utc) -
     if let (Some(objection), Trust::System | Trust::File(_)) =
         (&certificate.objection, &settings.trust)
     {
+        let (code, why) = match objection {
+            Objection::Dates(why) => (CERTIFICATE_DATES, why),
+            Objection::Other(why) => ("certificate_refused", why),
+        };
         return Some(Verdict::down(Failure::new(
             Blame::Misbehaved,
-            "certificate_refused",
-            format!("{url}: a browser refuses the certificate: {objection}"),
+            code,
+            format!("{url}: a browser refuses the certificate: {why}"),
         )));
     }
     (days_left < f64::from(settings.certificate_days_left_min)).then(|| {
         Verdict::degraded(Failure::new(
             Blame::Misbehaved,
-            "certificate_ends_soon",
+            CERTIFICATE_ENDS_SOON,
             format!(
                 "{url}: the certificate ends on {}, in {days_left:.0} days: renew it",
                 certificate.not_after.rfc3339()
@@ -449,7 +464,8 @@ mod tests {
 
     #[test]
     fn the_table_of_certificates() {
-        let wrong = Some("not valid for this name");
+        let wrong = Some(Objection::Other("not valid for this name".into()));
+        let early = Some(Objection::Dates("not valid yet".into()));
         for (not_after, objection, trust, word, code) in [
             (day(22), None, Trust::System, Word::Good, ""),
             (
@@ -468,22 +484,30 @@ mod tests {
             ),
             (
                 day(90),
-                wrong,
+                wrong.clone(),
                 Trust::System,
                 Word::Down,
                 "certificate_refused",
             ),
             (
                 day(-1),
-                wrong,
+                wrong.clone(),
                 Trust::System,
                 Word::Down,
                 "certificate_expired",
             ),
-            (day(90), wrong, Trust::Any, Word::Good, ""),
+            (
+                day(90),
+                early.clone(),
+                Trust::System,
+                Word::Down,
+                "certificate_dates",
+            ),
+            (day(90), early, Trust::Any, Word::Good, ""),
+            (day(90), wrong.clone(), Trust::Any, Word::Good, ""),
             (
                 day(20),
-                wrong,
+                wrong.clone(),
                 Trust::Any,
                 Word::Degraded,
                 "certificate_ends_soon",
@@ -502,7 +526,7 @@ mod tests {
             };
             let certificate = Certificate {
                 not_after,
-                objection: objection.map(str::to_owned),
+                objection,
             };
             let outcome = Outcome::Answered {
                 status: 200,

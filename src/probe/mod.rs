@@ -136,7 +136,24 @@ impl Failure {
             words: words.into(),
         }
     }
+
+    /// Does it hold only if our wall clock is right?
+    #[must_use]
+    pub fn rests_on_dates(&self) -> bool {
+        [
+            CERTIFICATE_EXPIRED,
+            CERTIFICATE_DATES,
+            CERTIFICATE_ENDS_SOON,
+        ]
+        .contains(&self.code.as_ref())
+    }
 }
+
+/// The certificate of the far end has ended.
+const CERTIFICATE_EXPIRED: &str = "certificate_expired";
+/// A date in the certificate or in those above it forbids its use now.
+const CERTIFICATE_DATES: &str = "certificate_dates";
+const CERTIFICATE_ENDS_SOON: &str = "certificate_ends_soon";
 
 /// One figure of a probe with its unit in the name: `answer_ms`, `rtp_lost_packets`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

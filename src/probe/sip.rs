@@ -1,6 +1,6 @@
 //! How a SIP task that did not reach its end is judged: the same words for calls, registrations, OPTIONS.
 
-use super::{Blame, Failure, Verdict};
+use super::{Blame, CERTIFICATE_DATES, Failure, Verdict};
 use crate::calls::FlowFault;
 use crate::calls::observe::{Observed, Outcome};
 
@@ -69,6 +69,11 @@ fn flow(fault: &FlowFault) -> Verdict {
             format!(
                 "{peer} cannot be reached ({words}): look at the machine and the network before it"
             ),
+        )),
+        FlowFault::Dates { words } => Verdict::down(Failure::new(
+            Blame::Misbehaved,
+            CERTIFICATE_DATES,
+            format!("no TLS with it: {words}"),
         )),
         FlowFault::Tls { words } => Verdict::down(Failure::new(
             Blame::Misbehaved,
@@ -216,6 +221,10 @@ pub(super) mod tests {
             (
                 Outcome::Flow(FlowFault::Refused { peer }),
                 (Word::Down, Blame::Refused, "port_closed"),
+            ),
+            (
+                Outcome::Flow(FlowFault::Dates { words: "x".into() }),
+                (Word::Down, Blame::Misbehaved, "certificate_dates"),
             ),
             (
                 Outcome::Flow(FlowFault::Ours {

@@ -37,6 +37,8 @@ pub(crate) enum FarEnd {
     Limps,
     Refuses,
     Silent,
+    /// The date of its certificate is over, by our clock.
+    Expired,
     /// Our own side fails.
     Blind,
     /// The prober never reports.
@@ -245,9 +247,11 @@ impl World {
         self.starts.push((self.now.instant, id.clone(), confirm));
         let lasting = match self.far.get(&id).unwrap_or(&FarEnd::Answers) {
             FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps if trunk.is_some() => seconds(3),
-            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps | FarEnd::Refuses => {
-                Duration::from_millis(5)
-            }
+            FarEnd::Answers
+            | FarEnd::Signs(_)
+            | FarEnd::Limps
+            | FarEnd::Refuses
+            | FarEnd::Expired => Duration::from_millis(5),
             FarEnd::Blind => Duration::from_micros(100),
             FarEnd::Silent => timeout,
             FarEnd::Lost => return,
@@ -348,6 +352,10 @@ fn verdict(far: Option<&FarEnd>, timeout: Duration) -> Option<(Verdict, Option<S
         FarEnd::Limps => (Verdict::degraded(failure(Blame::Misbehaved, "limps")), None),
         FarEnd::Refuses => (Verdict::down(failure(Blame::Refused, "refused")), None),
         FarEnd::Silent => (Verdict::down(failure(Blame::Silent, "silent")), None),
+        FarEnd::Expired => (
+            Verdict::down(failure(Blame::Misbehaved, "certificate_expired")),
+            None,
+        ),
         FarEnd::Blind => (Verdict::blind("no_socket", "no free descriptor"), None),
         FarEnd::Lost => return None,
     })

@@ -36,8 +36,8 @@ pub(super) struct Pulse {
     late: Duration,
     /// When the loop was last too late, while that is an open fault.
     overloaded: Option<Instant>,
-    clock: ClockState,
-    looked: Option<Instant>,
+    /// What was told of the clock, and when it was last looked at.
+    told: Option<(ClockState, Instant)>,
 }
 
 impl Pulse {
@@ -47,14 +47,18 @@ impl Pulse {
             last_beat: now.instant,
             late: Duration::ZERO,
             overloaded: None,
-            clock: ClockState::Unknown,
-            looked: None,
+            told: None,
         }
     }
 
-    /// By how many nanoseconds the wall clock was set since the last look.
+    /// By how many nanoseconds the wall clock was set since the last look. The next beat tells again
+    /// whether somebody keeps it right: the kernel forgets that when it is set.
     pub(super) fn stepped(&mut self, now: Now) -> Option<i64> {
-        self.gap.observe(now)
+        let by_ns = self.gap.observe(now);
+        if by_ns.is_some() {
+            self.told = None;
+        }
+        by_ns
     }
 
     /// The loop woke this long after its deadline.
@@ -81,30 +85,27 @@ impl Pulse {
             self.overloaded = None;
             seen.push(Seen::Relieved);
         }
-        if self
-            .looked
-            .is_none_or(|last| now.instant.since(last) >= LOOK)
-        {
-            self.looked = Some(now.instant);
-            let state = discipline();
-            if state != self.clock {
-                self.clock = state;
-                seen.push(Seen::Clock(state));
-            }
-        }
+        seen.extend(self.look(now.instant).map(Seen::Clock));
         seen
+    }
+
+    fn look(&mut self, now: Instant) -> Option<ClockState> {
+        if self.told.is_some_and(|(_, at)| now.since(at) < LOOK) {
+            return None;
+        }
+        let state = discipline();
+        let known = self.told.replace((state, now));
+        known
+            .is_none_or(|(known, _)| known != state)
+            .then_some(state)
     }
 }
 
-/// Whether somebody keeps our wall clock right. Where the kernel may not be asked (`ProtectClock=` of
-/// systemd), the file of systemd-timesyncd tells the good case.
+/// Whether somebody keeps our wall clock right; unknown where the kernel may not be asked.
 fn discipline() -> ClockState {
     match clock_is_synchronised() {
         Ok(true) => ClockState::Synchronised,
         Ok(false) => ClockState::Unsynchronised,
-        Err(_) if std::path::Path::new("/run/systemd/timesync/synchronized").exists() => {
-            ClockState::Synchronised
-        }
         Err(_) => ClockState::Unknown,
     }
 }
@@ -137,6 +138,25 @@ mod tests {
             }
         }
         assert_eq!(faults, [("overloaded", 5), ("relieved", 40)]);
+    }
+
+    #[test]
+    fn the_discipline_is_told_once_and_again_after_a_step() {
+        let start = Now::default();
+        let mut pulse = Pulse::new(start);
+        let mut told = Vec::new();
+        for second in 1..=30 {
+            let mut now = start.after(Duration::from_secs(second));
+            if second >= 20 {
+                now.utc = Utc(now.utc.0 + 3_600_000_000_000);
+            }
+            pulse.stepped(now);
+            let seen = pulse.beat(now);
+            if seen.iter().any(|seen| matches!(seen, Seen::Clock(_))) {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [1, 20]);
     }
 
     #[test]

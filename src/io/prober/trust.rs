@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::io::clock;
-use crate::probe::http::{Certificate, Trust};
+use crate::io::shard::rests_on_dates;
+use crate::probe::http::{Certificate, Objection, Trust};
 use crate::time::{Instant, Utc};
 
 /// The system's authorities are read again after this: a service runs for months, and an authority that
@@ -145,7 +146,14 @@ impl ServerCertVerifier for Recorder {
             verifier
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .err()
-                .map(|error| error.to_string())
+                .map(|error| {
+                    let words = error.to_string();
+                    if rests_on_dates(&error) {
+                        Objection::Dates(words)
+                    } else {
+                        Objection::Other(words)
+                    }
+                })
         });
         let certificate = Certificate {
             not_after: Utc(not_after_s.saturating_mul(1_000_000_000)),

@@ -21,6 +21,7 @@ pub use ports::MediaPorts;
 pub use sockets::{Sockets, Waker};
 pub use thread::{Machine, Refused, ShardHandle, run_one, turn};
 pub use tls::Trust;
+pub(in crate::io) use tls::rests_on_dates;
 
 use crate::calls::JobId;
 use crate::calls::observe::Observed;

@@ -657,6 +657,7 @@ impl Sockets {
                 FlowFault::Ours { words } => words,
                 FlowFault::Refused { .. }
                 | FlowFault::Unreachable { .. }
+                | FlowFault::Dates { .. }
                 | FlowFault::Tls { .. }
                 | FlowFault::NoTrust { .. }
                 | FlowFault::Closed => error.to_string(),

@@ -103,7 +103,29 @@ pub(super) fn fault(error: &rustls::Error, trust: &Trust) -> FlowFault {
         }
         other => other.to_string(),
     };
-    FlowFault::Tls { words }
+    if rests_on_dates(error) {
+        FlowFault::Dates { words }
+    } else {
+        FlowFault::Tls { words }
+    }
+}
+
+/// Whether a certificate is refused for a date alone, which is only as good as our clock.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign enum that grows: the dates are these"
+)]
+pub(in crate::io) fn rests_on_dates(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(why) => matches!(
+            why,
+            CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }
+        ),
+        _ => false,
+    }
 }
 
 /// Telephone servers have certificates of an authority of the house: as long as nobody named it to us,

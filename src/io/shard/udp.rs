@@ -311,6 +311,7 @@ mod tests {
             let word = match found {
                 FlowFault::Refused { .. } => "refused",
                 FlowFault::Unreachable { .. } => "unreachable",
+                FlowFault::Dates { .. } => "dates",
                 FlowFault::Tls { .. } => "tls",
                 FlowFault::NoTrust { .. } => "no trust",
                 FlowFault::Closed => "closed",
