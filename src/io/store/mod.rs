@@ -11,6 +11,7 @@ mod writer;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -65,6 +66,11 @@ pub enum OpenError {
 impl Journal {
     /// Opens or creates `facts.sqlite` in `folder`, locks it, and verifies its chain.
     pub async fn open(folder: &Path) -> Result<Opened, OpenError> {
+        Self::open_on(folder, writer::SLOW).await
+    }
+
+    /// `slow`: an append that takes longer is told as a fault.
+    async fn open_on(folder: &Path, slow: Duration) -> Result<Opened, OpenError> {
         let path = folder.join("facts.sqlite");
         let shown = path.display().to_string();
         let unusable = |words: String| OpenError::Unusable {
@@ -87,6 +93,7 @@ impl Journal {
             connection: Some(connection),
             queue: Arc::clone(&queue),
             reports: sender,
+            slow,
             committed,
             _lock: lock,
         };
@@ -140,5 +147,43 @@ fn lock(path: &Path, journal: &str) -> Result<File, OpenError> {
             path: journal.to_owned(),
         }),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+    use crate::engine::fact::{BootId, Chain, Event};
+    use crate::time::Now;
+
+    #[tokio::test]
+    async fn an_append_that_takes_long_is_told_until_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut opened = Journal::open_on(folder.path(), Duration::from_millis(1))
+            .await
+            .unwrap();
+        // A foreign lock holds the append as a disk that hangs would.
+        let path = folder.path().join("facts.sqlite");
+        let mut other = table::connect(&path, false).await.unwrap();
+        let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let fact = Chain::new(BootId::from("test")).append(Now::default(), &Event::ServiceStopped);
+        opened.journal.append(fact);
+        let Some(Report::Trouble(failure)) = opened.reports.recv().await else {
+            panic!("a slow disk went unseen");
+        };
+        assert_eq!(failure.code, "store_slow");
+        lock.rollback().await.unwrap();
+        let mut told = Vec::new();
+        while told.last() != Some(&Report::Committed { up_to: 1 }) {
+            told.push(opened.reports.recv().await.expect("the writer lives"));
+        }
+        let over = Report::TroubleOver {
+            code: "store_slow".into(),
+        };
+        told.push(opened.reports.recv().await.expect("the writer lives"));
+        assert!(told.contains(&over), "{told:?}");
+        opened.journal.close().await;
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ const BATCH: usize = 1_000;
 
 /// Facts kept in memory at most while the disk fails: about 250 MB, half a day of the whole plant.
 const KEPT: usize = 250_000;
+
+/// An append that takes longer is told as a fault, since nothing is shown meanwhile. Longer than a foreign
+/// lock is waited for, which has a name of its own; short enough to be told before the page grows stale.
+pub(super) const SLOW: Duration = Duration::from_secs(2);
 
 /// A failing disk is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
@@ -75,11 +80,15 @@ impl Queue {
     }
 }
 
+pub(super) type Reports = mpsc::UnboundedSender<Report>;
+
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) connection: Option<SqliteConnection>,
     pub(super) queue: Arc<Queue>,
-    pub(super) reports: mpsc::UnboundedSender<Report>,
+    pub(super) reports: Reports,
+    /// [`SLOW`], but in a test.
+    pub(super) slow: Duration,
     /// The last fact that is known to be on disk.
     pub(super) committed: u64,
     /// The file we opened: a fact in a file that was deleted or replaced is lost.
@@ -113,7 +122,7 @@ impl Writer {
                 self.queue.changed.notified().await;
                 continue;
             }
-            match self.write(&facts).await {
+            match self.write_watched(&facts, &mut trouble).await {
                 Ok(()) => {
                     self.queue.written(self.committed);
                     self.report(Report::Committed {
@@ -121,7 +130,7 @@ impl Writer {
                     });
                     // After a loss nothing can follow: the fault stays until the service restarts.
                     if overflowed {
-                        self.trouble(&mut trouble, overflow(&self.path));
+                        begin(&self.reports, &mut trouble, overflow(&self.path));
                     } else if let Some(code) = trouble.take() {
                         self.report(Report::TroubleOver { code });
                     }
@@ -131,7 +140,7 @@ impl Writer {
                 }
                 Err(failure) => {
                     self.connection = None;
-                    self.trouble(&mut trouble, failure);
+                    begin(&self.reports, &mut trouble, failure);
                     if is_closed {
                         break;
                     }
@@ -145,6 +154,24 @@ impl Writer {
         if let Some(connection) = self.connection.take() {
             // A clean close folds the WAL into the file; the facts are safe without it.
             drop(connection.close().await);
+        }
+    }
+
+    /// Writes to the end, and tells when that takes long: a disk that hangs gives no error.
+    async fn write_watched(
+        &mut self,
+        facts: &[Fact],
+        trouble: &mut Option<String>,
+    ) -> Result<(), Failure> {
+        let (reports, slow) = (self.reports.clone(), self.slow);
+        let slowness = slowness(&self.path, slow);
+        let mut writing = pin!(self.write(facts));
+        match tokio::time::timeout(slow, &mut writing).await {
+            Ok(written) => written,
+            Err(_) => {
+                begin(&reports, trouble, slowness);
+                writing.await
+            }
         }
     }
 
@@ -191,19 +218,8 @@ impl Writer {
         Ok(connection)
     }
 
-    fn trouble(&self, open: &mut Option<String>, failure: Failure) {
-        if open.as_deref() == Some(failure.code.as_ref()) {
-            return;
-        }
-        if let Some(code) = open.replace(failure.code.clone().into_owned()) {
-            self.report(Report::TroubleOver { code });
-        }
-        self.report(Report::Trouble(failure));
-    }
-
-    /// Nobody listens any more when the daemon ends: nothing to do about it.
     fn report(&self, report: Report) {
-        drop(self.reports.send(report));
+        tell(&self.reports, report);
     }
 
     async fn pause(&self, is_closed: bool) {
@@ -211,6 +227,34 @@ impl Writer {
             tokio::time::sleep(RETRY).await;
         }
     }
+}
+
+/// Tells a trouble that is not open yet, in place of the one that is.
+fn begin(reports: &Reports, open: &mut Option<String>, failure: Failure) {
+    if open.as_deref() == Some(failure.code.as_ref()) {
+        return;
+    }
+    if let Some(code) = open.replace(failure.code.clone().into_owned()) {
+        tell(reports, Report::TroubleOver { code });
+    }
+    tell(reports, Report::Trouble(failure));
+}
+
+/// Nobody listens any more when the daemon ends: nothing to do about it.
+fn tell(reports: &Reports, report: Report) {
+    drop(reports.send(report));
+}
+
+fn slowness(path: &Path, slow: Duration) -> Failure {
+    Failure::new(
+        Blame::Ours,
+        "store_slow",
+        format!(
+            "writing {} takes more than {} s: look at the disk, and at what else writes to it",
+            path.display(),
+            slow.as_secs()
+        ),
+    )
 }
 
 fn replaced(path: &Path) -> Failure {
