@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{LineId, ProbeId, TargetId};
 use crate::probe::{Failure, Measure, Word};
-use crate::time::Utc;
+use crate::time::{Instant, Utc};
 
 /// *Peut-on prendre des appels ?*
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct View {
     /// When this view was true.
     #[serde(serialize_with = "rfc3339")]
     pub at: Utc,
+    /// The same moment by the clock that nobody sets: how old the view is, is told by it.
+    #[serde(skip)]
+    pub made: Instant,
     /// Last fact it includes; a reader that saw N never sees less than N again. While a fault of the
     /// store is open this stays at the last committed fact, and `own_faults` says that what is shown
     /// is not in the journal yet.

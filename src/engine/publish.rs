@@ -16,6 +16,7 @@ impl Engine {
         let own_faults: Vec<_> = self.own_faults.values().cloned().collect();
         View {
             at: now.utc,
+            made: now.instant,
             fact: self.shown_fact(),
             plant: self.plant.name.clone(),
             answer: self.answer,

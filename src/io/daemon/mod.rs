@@ -165,6 +165,7 @@ impl Service {
 fn starting(now: Now, plant: &str) -> View {
     View {
         at: now.utc,
+        made: now.instant,
         fact: 0,
         plant: plant.to_owned(),
         answer: Answer::Unknown,

@@ -216,12 +216,14 @@ pub(super) mod tests {
 
     use super::*;
     use crate::probe::{Blame, Failure};
+    use crate::time::{Instant, Now};
 
     const NOON: Utc = Utc(1_795_521_600_000_000_000);
 
     pub(in crate::io::web) fn a_view() -> View {
         View {
             at: NOON,
+            made: Instant(0),
             fact: 12,
             plant: "119".into(),
             answer: Answer::Yes,
@@ -263,12 +265,12 @@ pub(super) mod tests {
     }
 
     fn shown(view: &View, later: u64) -> String {
-        let seconds = Duration::from_secs(later);
-        let age = Age {
-            now: view.at + seconds,
-            seconds,
+        let made = Now {
+            instant: view.made,
+            utc: view.at,
         };
-        render(view, &age).unwrap()
+        let now = made.after(Duration::from_secs(later));
+        render(view, &Age::at(view, now)).unwrap()
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::board::view::View;
 use crate::io::clock;
-use crate::time::Utc;
+use crate::time::{Now, Utc};
 
 pub use demo::LabControl;
 pub use router::{Error, serve};
@@ -54,10 +54,14 @@ struct Age {
 
 impl Age {
     fn of(view: &View) -> Self {
-        let now = clock::now().utc;
+        Self::at(view, clock::now())
+    }
+
+    /// By boot time: a wall clock that is set back must not make a dead service young.
+    fn at(view: &View, now: Now) -> Self {
         Self {
-            now,
-            seconds: now.since(view.at),
+            now: now.utc,
+            seconds: now.instant.since(view.made),
         }
     }
 
