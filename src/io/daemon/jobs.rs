@@ -1,7 +1,7 @@
 //! The probes that run now: SIP ones on the shard, the others as tasks. Each ends in exactly one
 //! `Input::ProbeDone`, whatever happens to it: no name, no secret, no shard, no answer from ourselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(super) struct Jobs {
     resolver: dns::Resolver,
     shard_settings: shard::Settings,
     shard: Option<Shard>,
+    /// Codes of the faults that the shard told and that are not over; they end with its thread.
+    faults: BTreeSet<String>,
     /// When the shard ended, if it did.
     ended: Option<Instant>,
     /// Own address of SIP probes.
@@ -98,6 +100,7 @@ impl Jobs {
             resolver,
             shard_settings,
             shard: Some(Shard { handle, events }),
+            faults: BTreeSet::new(),
             ended: None,
             local: SocketAddr::new(settings.vantage.local, 0),
             calls: BTreeMap::new(),
@@ -193,9 +196,13 @@ impl Jobs {
             Some(Event::Done { job, observed }) => self.done(job, &observed).into_iter().collect(),
             Some(Event::OwnFault(failure)) => {
                 tracing::warn!(code = %failure.code, "{}", failure.words);
+                self.faults.insert(failure.code.clone().into_owned());
                 vec![Input::OwnFault(failure)]
             }
-            Some(Event::OwnFaultOver { code }) => vec![Input::OwnFaultOver { code }],
+            Some(Event::OwnFaultOver { code }) => {
+                self.faults.remove(&code);
+                vec![Input::OwnFaultOver { code }]
+            }
             None => self.shard_ended(),
         }
     }
@@ -224,6 +231,7 @@ impl Jobs {
             "the thread that places calls has ended and is started again; please report it with the log",
         );
         tracing::error!(code = SHARD_ENDED, "{}", failure.words);
+        self.faults.insert(SHARD_ENDED.to_owned());
         let running: Vec<JobId> = self.calls.keys().copied().collect();
         let mut inputs = vec![Input::OwnFault(failure.clone())];
         inputs.extend(
@@ -266,19 +274,21 @@ impl Jobs {
         inputs
     }
 
-    fn restart(&mut self, now: Now) -> Option<Input> {
+    fn restart(&mut self, now: Now) -> Vec<Input> {
         match ShardHandle::spawn(self.shard_settings.clone()) {
             Ok((handle, events)) => {
                 self.shard = Some(Shard { handle, events });
                 self.ended = None;
-                Some(Input::OwnFaultOver {
-                    code: SHARD_ENDED.to_owned(),
-                })
+                // What the old thread told, it can no longer take back.
+                std::mem::take(&mut self.faults)
+                    .into_iter()
+                    .map(|code| Input::OwnFaultOver { code })
+                    .collect()
             }
             Err(error) => {
                 tracing::error!(%error, "the shard cannot be started");
                 self.ended = Some(now.instant);
-                None
+                Vec::new()
             }
         }
     }
@@ -346,5 +356,40 @@ fn judge(check: &Check, observed: &Observed) -> (Verdict, Option<String>) {
         Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
             (Verdict::blind("not_placed", "no SIP probe"), None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: &'static str) -> Option<Event> {
+        Some(Event::OwnFault(Failure::new(Blame::Ours, code, "words")))
+    }
+
+    #[tokio::test]
+    async fn a_new_shard_begins_without_the_faults_of_the_old_one() {
+        let settings = config::Settings {
+            resolvers: vec![([127, 0, 0, 1], 53).into()],
+            ..config::Settings::default()
+        };
+        let mut jobs = Jobs::new(&settings).unwrap();
+        jobs.shard_says(fault("media_late"));
+        jobs.shard_says(fault("results_waiting"));
+        jobs.shard_says(Some(Event::OwnFaultOver {
+            code: "results_waiting".to_owned(),
+        }));
+        jobs.shard_says(fault("shard_restarted"));
+        jobs.shard_says(None);
+        let over: Vec<String> = jobs
+            .overdue(clock::now().after(RESTART_AFTER))
+            .into_iter()
+            .map(|input| match input {
+                Input::OwnFaultOver { code } => code,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(over, ["media_late", SHARD_ENDED, "shard_restarted"]);
+        jobs.stop().await;
     }
 }
