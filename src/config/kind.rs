@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::probe_sip::GOODBYE;
 use crate::engine::plant::Role;
 
 /// What the probe does, before the details of the file.
@@ -147,6 +148,21 @@ impl Base {
                 Role::Oracle
             }
             Self::Register | Self::Options | Self::Icmp => Role::Hint,
+        }
+    }
+
+    /// What a run may take beyond the time-out of the file, to leave cleanly.
+    pub(super) const fn goodbye(self) -> Duration {
+        match self {
+            Self::Register => GOODBYE,
+            // That of a call is part of what it takes.
+            Self::Call
+            | Self::Options
+            | Self::Icmp
+            | Self::Tcp { .. }
+            | Self::Http { .. }
+            | Self::Dns
+            | Self::Plugin => Duration::ZERO,
         }
     }
 

@@ -233,9 +233,11 @@ fn read_kind(entry: &Entry<'_, '_>, base: Base) -> Option<Kind> {
     }
 }
 
-/// The timeout: long enough for what is asked, shorter than the cadence, so that no run meets the next.
+/// How long a run may last: long enough for what is asked, shorter than the cadence, so that no run meets
+/// the next.
 fn fit(entry: &Entry<'_, '_>, base: Base, kind: &Kind, every: Duration) -> Duration {
     let usual = base.timeout().max(kind.takes).min(every.max(TIMEOUT_MIN));
+    let goodbye = base.goodbye();
     let Some(asked) = &entry.timeout else {
         if kind.takes > every {
             entry.wrong(
@@ -250,17 +252,18 @@ fn fit(entry: &Entry<'_, '_>, base: Base, kind: &Kind, every: Duration) -> Durat
         }
         return usual;
     };
-    if asked.value > every {
+    let lasting = asked.value + goodbye;
+    if lasting > every {
         entry.wrong(
             &asked.span,
             format!(
                 "\"timeout\" is {} and the probe comes every {}; write {} or less",
                 print_duration(asked.value),
                 print_duration(every),
-                print_duration(every)
+                print_duration(every.saturating_sub(goodbye))
             ),
         );
-    } else if asked.value < kind.takes {
+    } else if lasting < kind.takes {
         entry.wrong(
             &asked.span,
             format!(
@@ -271,7 +274,7 @@ fn fit(entry: &Entry<'_, '_>, base: Base, kind: &Kind, every: Duration) -> Durat
             ),
         );
     }
-    asked.value
+    lasting
 }
 
 fn probe_id(target: &TargetId, name: &str) -> ProbeId {

@@ -16,8 +16,9 @@ use crate::sip::header::uri::Uri;
 /// A held test call takes a channel from a caller; longer than this proves nothing more.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
-/// What a call may take besides waiting and holding: CANCEL or BYE and their answers.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// What a call may take besides waiting and holding, CANCEL or BYE and their answers; and a registration
+/// besides waiting: a binding may exist although its 200 was lost, and is removed in any case.
+pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Three or four DTMF digits after the answer took 1.05 s where it was measured.
 const SIGNATURE_HEARD: Duration = Duration::from_millis(1_500);
@@ -300,7 +301,7 @@ pub(super) fn read_register(entry: &Entry<'_, '_>, usual_wait: Duration) -> Opti
             expires: expires.map_or(Duration::from_secs(60), |at| at.value),
             answer_within: wait,
         }),
-        takes: wait,
+        takes: wait + GOODBYE,
         name: None,
     })
 }

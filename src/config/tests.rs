@@ -118,6 +118,10 @@ fn numbers_and_durations_have_bounds_and_units() {
             "kind = \"icmp\", timeout = \"1s\"",
             "f:7:38: \"timeout\" is 1s and what is asked takes 1s600ms; write 1s600ms or more",
         ),
+        (
+            "kind = \"register\", user = \"u\", secret = \"env:S\", every = \"6s\", timeout = \"5s\"",
+            "f:7:86: \"timeout\" is 5s and the probe comes every 6s; write 4s or less",
+        ),
         ("kind = \"tcp\", port = 70000", "f:7:34: each"),
         (
             "kind = \"tcp\", port = 0",
@@ -469,6 +473,20 @@ fn short_names_and_defaults_mean_what_the_sample_says() {
             "f:11:11: the target is labelled ETEINT and this probe wants an answer; write expect = \"silent\""
         ]
     );
+}
+
+#[test]
+fn a_registration_that_meets_silence_has_time_to_leave() {
+    for (timeout, answer_within, lasting) in [("", 5, 7), (", timeout = \"3s\"", 3, 5)] {
+        let probe = probe(&format!(
+            "{{ kind = \"register\", user = \"u\", secret = \"env:S\"{timeout} }}"
+        ));
+        let Check::Register(settings) = probe.check.as_ref() else {
+            panic!("{probe:?}");
+        };
+        assert_eq!(settings.answer_within.as_secs(), answer_within);
+        assert_eq!(probe.timeout.as_secs(), lasting);
+    }
 }
 
 #[test]
