@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::error::Span;
 use super::reader::Findings;
-use super::service::Sip;
+use super::sip::Sip;
 use crate::id::ProbeId;
 use crate::secret::SecretRef;
 

@@ -7,6 +7,7 @@
 //! what is wrong; `whole` judges what needs the whole file.
 
 mod context;
+mod entry;
 mod error;
 mod kind;
 mod probe;
@@ -15,6 +16,7 @@ mod probe_sip;
 mod reader;
 mod service;
 mod settings;
+mod sip;
 mod suggest;
 mod summary;
 mod target;
@@ -119,7 +121,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         );
     }
     let head = plant_section.as_ref().map(service::read_plant);
-    let sip = root.section("sip").as_ref().map(service::read_sip);
+    let sip = root.section("sip").as_ref().map(sip::read_sip);
     let context = Context {
         findings,
         sip: sip.unwrap_or_default(),

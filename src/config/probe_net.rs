@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::context::Reference;
-use super::probe::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use super::reader::At;
 use crate::probe::dns::{self, Record};
 use crate::probe::http::{self, Trust};

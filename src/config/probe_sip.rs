@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::context::Reference;
-use super::probe::{Entry, Kind, host_of};
+use super::entry::{Entry, Kind, host_of};
 use super::reader::At;
-use super::service::{TRANSPORTS, user_part};
+use super::sip::{TRANSPORTS, user_part};
 use super::value::print_duration;
 use crate::probe::call::{self, Hear};
 use crate::probe::{Account, Check, options, register};
