@@ -9,8 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::Own;
-use super::pbx::{called_number, refuse};
+use super::ua::{UserAgent, called_number};
 use crate::sip::endpoint::{Event, Happened, Hop, Invite, Key, Refusal, Response};
 use crate::sip::header::Uri;
 use crate::sip::wire::{StatusCode, index};
@@ -61,7 +60,7 @@ impl Gateway {
         self.calls.values().filter_map(|call| call.patience).min()
     }
 
-    pub(super) fn wake(&mut self, now: Now, own: &mut Own) {
+    pub(super) fn wake(&mut self, now: Now, own: &mut UserAgent) {
         let due: Vec<u64> = self
             .calls
             .iter()
@@ -73,7 +72,7 @@ impl Gateway {
         }
     }
 
-    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut Own) {
+    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut UserAgent) {
         let Event {
             key,
             user,
@@ -130,15 +129,15 @@ impl Gateway {
         }
     }
 
-    fn incoming(&mut self, now: Now, key: Key, message: &[u8], own: &mut Own) {
+    fn incoming(&mut self, now: Now, key: Key, message: &[u8], own: &mut UserAgent) {
         let Ok(invite) = index(message) else {
             return;
         };
         let Some(number) = called_number(&invite) else {
-            return refuse(now, key, 484, 28, own);
+            return own.refuse(now, key, 484, 28);
         };
         if own.rejects {
-            return refuse(now, key, 503, 34, own);
+            return own.refuse(now, key, 503, 34);
         }
         let call = self.next;
         self.next += 2;
@@ -159,7 +158,7 @@ impl Gateway {
     }
 
     /// Leaves the PBX that was tried and tries the next, or tells the caller that none is left.
-    fn hunt_on(&mut self, now: Now, number: u64, refusal: Option<&Refusal>, own: &mut Own) {
+    fn hunt_on(&mut self, now: Now, number: u64, refusal: Option<&Refusal>, own: &mut UserAgent) {
         let Some(call) = self.calls.get_mut(&number) else {
             return;
         };
@@ -171,7 +170,7 @@ impl Gateway {
         let (Some(pbx), Some(flow)) = (self.hunts.get(call.hunted), own.flow) else {
             let caller = call.caller;
             self.calls.remove(&number);
-            return refuse(now, caller, 503, 34, own);
+            return own.refuse(now, caller, 503, 34);
         };
         call.hunted += 1;
         call.patience = Some(now.instant + HUNT_TIMEOUT);
@@ -180,7 +179,7 @@ impl Gateway {
         let (Ok(to), Ok(from)) = (to, from) else {
             let caller = call.caller;
             self.calls.remove(&number);
-            return refuse(now, caller, 484, 28, own);
+            return own.refuse(now, caller, 484, 28);
         };
         let invite = Invite {
             hop: Hop { flow, peer: *pbx },
@@ -195,7 +194,7 @@ impl Gateway {
         call.callee = Some(own.endpoint.invite(now, invite));
     }
 
-    fn refused(&mut self, now: Now, key: Key, user: u64, refusal: &Refusal, own: &mut Own) {
+    fn refused(&mut self, now: Now, key: Key, user: u64, refusal: &Refusal, own: &mut UserAgent) {
         if self.callee(key, user).is_none() {
             return;
         }
@@ -205,12 +204,12 @@ impl Gateway {
         }
         if let Some(call) = self.calls.remove(&number) {
             let cause = refusal.cause.unwrap_or(31);
-            refuse(now, call.caller, refusal.status.code(), cause, own);
+            own.refuse(now, call.caller, refusal.status.code(), cause);
         }
     }
 
     /// One leg is over: so is the other.
-    fn ended(&mut self, now: Now, key: Key, user: u64, own: &mut Own) {
+    fn ended(&mut self, now: Now, key: Key, user: u64, own: &mut UserAgent) {
         let number = user & !1;
         let Some(call) = self.calls.get(&number) else {
             return;
@@ -226,7 +225,7 @@ impl Gateway {
         } else if call.answered {
             own.endpoint.hang_up(now, call.caller);
         } else {
-            refuse(now, call.caller, 480, 31, own);
+            own.refuse(now, call.caller, 480, 31);
         }
     }
 

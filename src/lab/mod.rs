@@ -13,6 +13,7 @@ mod gateway;
 mod node;
 mod pbx;
 mod phone;
+mod ua;
 mod voice;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,18 +1,19 @@
 //! One machine of the lab: its endpoint, its role, and what is wrong with it.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::fault::{Fault, Server};
 use super::gateway::Gateway;
 use super::pbx::Pbx;
 use super::phone::Phone;
+use super::ua::UserAgent;
 use super::voice::{Sound, Voices};
 use crate::calls::{Component, FlowFault, Input, MediaId, Output};
 use crate::id::Seed;
+use crate::sip::Transport;
 use crate::sip::endpoint::{self, Endpoint, Event};
-use crate::sip::{FlowId, Transport};
 use crate::time::{Instant, Now};
 
 /// How late every answer of a slow machine comes; longer than the 500 ms of timer A, so that requests are
@@ -26,7 +27,7 @@ pub(super) struct Node {
     pub(super) fault: Option<Fault>,
     settings: endpoint::Settings,
     role: Role,
-    own: Own,
+    own: UserAgent,
     /// Signalling of a slow machine, on its way.
     held: VecDeque<(Instant, Output)>,
     ready: VecDeque<Output>,
@@ -37,17 +38,6 @@ enum Role {
     Pbx(Pbx),
     Gateway(Gateway),
     Phone(Phone),
-}
-
-/// What a role works with: the endpoint and the voices of its machine.
-#[derive(Debug)]
-pub(super) struct Own {
-    pub(super) endpoint: Endpoint,
-    pub(super) voices: Voices,
-    pub(super) flow: Option<FlowId>,
-    pub(super) ip: IpAddr,
-    /// New calls are refused with 503.
-    pub(super) rejects: bool,
 }
 
 impl Node {
@@ -85,7 +75,7 @@ impl Node {
             address,
             fault: None,
             role,
-            own: Own {
+            own: UserAgent {
                 endpoint: Endpoint::new(settings.clone()),
                 voices: Voices::numbered_from(0),
                 flow: None,

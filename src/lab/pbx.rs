@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::Own;
 use super::secret_of;
+use super::ua::{UserAgent, called_number, request_uri};
 use super::voice::Programme;
 use crate::calls::MediaId;
 use crate::secret::Secret;
@@ -25,7 +25,7 @@ use crate::sip::digest::{Account, Admission, Guard, Signed};
 use crate::sip::endpoint::{Event, Happened, Hop, Invite, Key, Response};
 use crate::sip::header::auth::{Algorithm, Qop};
 use crate::sip::header::{Address, Challenge, Contacts, Credentials, Uri};
-use crate::sip::wire::{HeaderName, Index, Method, StartLine, StatusCode, index};
+use crate::sip::wire::{HeaderName, Index, Method, StatusCode, index};
 use crate::time::{Instant, Now};
 
 /// XiVO's limits for a binding in a high-availability pair.
@@ -120,7 +120,7 @@ impl Pbx {
         self.calls.values().map(|call| call.until).min()
     }
 
-    pub(super) fn wake(&mut self, now: Now, own: &mut Own) {
+    pub(super) fn wake(&mut self, now: Now, own: &mut UserAgent) {
         let due: Vec<u64> = self
             .calls
             .iter()
@@ -132,7 +132,7 @@ impl Pbx {
                 continue;
             };
             if call.part == Part::Early {
-                refuse(now, call.key, 480, 31, own);
+                own.refuse(now, call.key, 480, 31);
             } else {
                 own.endpoint.hang_up(now, call.key);
             }
@@ -140,7 +140,7 @@ impl Pbx {
         }
     }
 
-    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut Own) {
+    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut UserAgent) {
         let Event {
             key,
             user,
@@ -175,18 +175,18 @@ impl Pbx {
         }
     }
 
-    fn incoming(&mut self, now: Now, key: Key, message: &[u8], own: &mut Own) {
+    fn incoming(&mut self, now: Now, key: Key, message: &[u8], own: &mut UserAgent) {
         let Ok(invite) = index(message) else {
             return;
         };
         if own.rejects {
-            return refuse(now, key, 503, 34, own);
+            return own.refuse(now, key, 503, 34);
         }
         let Some(part) = called_number(&invite).and_then(|number| Part::of(&number)) else {
-            return refuse(now, key, 404, 1, own);
+            return own.refuse(now, key, 404, 1);
         };
         let Some(voice) = own.voices.open(invite.body()) else {
-            return refuse(now, key, 488, 88, own);
+            return own.refuse(now, key, 488, 88);
         };
         let number = self.next;
         self.next += 1;
@@ -208,7 +208,7 @@ impl Pbx {
     }
 
     /// The port is there: the call can be answered, or the agent called.
-    pub(super) fn voice_opened(&mut self, now: Now, media: MediaId, own: &mut Own) {
+    pub(super) fn voice_opened(&mut self, now: Now, media: MediaId, own: &mut UserAgent) {
         let Some((number, call)) = self.calls.iter().find(|(_, call)| call.voice == media) else {
             return;
         };
@@ -237,7 +237,7 @@ impl Pbx {
     }
 
     /// Opens the leg to the phone that is bound to `extension`, if there is one.
-    fn call_agent(&mut self, caller: u64, extension: &'static str, own: &mut Own) {
+    fn call_agent(&mut self, caller: u64, extension: &'static str, own: &mut UserAgent) {
         if !self.bindings.contains_key(extension) {
             return;
         }
@@ -260,7 +260,7 @@ impl Pbx {
         self.calls.insert(agent, leg);
     }
 
-    fn invite_agent(&mut self, now: Now, number: u64, sdp: String, own: &mut Own) {
+    fn invite_agent(&mut self, now: Now, number: u64, sdp: String, own: &mut UserAgent) {
         let Some(flow) = own.flow else {
             return;
         };
@@ -303,7 +303,7 @@ impl Pbx {
     }
 
     /// Joins the caller and the agent.
-    fn agent_answered(&self, now: Now, key: Key, number: u64, sdp: &[u8], own: &mut Own) {
+    fn agent_answered(&self, now: Now, key: Key, number: u64, sdp: &[u8], own: &mut UserAgent) {
         let joined = self.calls.get(&number).and_then(|agent| match agent.part {
             Part::Agent { caller } => Some((agent.voice, self.calls.get(&caller)?.voice)),
             Part::Echo | Part::Early | Part::Queue { .. } => None,
@@ -317,7 +317,7 @@ impl Pbx {
     }
 
     /// A call is over, and with it the leg that belongs to it.
-    fn over(&mut self, now: Now, number: u64, own: &mut Own) {
+    fn over(&mut self, now: Now, number: u64, own: &mut UserAgent) {
         let Some(call) = self.calls.remove(&number) else {
             return;
         };
@@ -335,7 +335,14 @@ impl Pbx {
         }
     }
 
-    fn request(&mut self, now: Now, key: Key, message: &[u8], from: SocketAddr, own: &mut Own) {
+    fn request(
+        &mut self,
+        now: Now,
+        key: Key,
+        message: &[u8],
+        from: SocketAddr,
+        own: &mut UserAgent,
+    ) {
         let response = match index(message) {
             Ok(request) if request.method() == Some(Method::Register) => {
                 self.registration(now, &request, from)
@@ -435,23 +442,4 @@ fn challenge(nonce: &str) -> Challenge {
         qop: vec![Qop::Auth],
         stale: false,
     }
-}
-
-/// The user part of the Request-URI, which is the number that was dialled.
-pub(super) fn called_number(request: &Index<'_>) -> Option<String> {
-    request_uri(request)?.number().map(str::to_owned)
-}
-
-fn request_uri(request: &Index<'_>) -> Option<Uri> {
-    match request.start() {
-        StartLine::Request { uri, .. } => Uri::read(&String::from_utf8_lossy(uri)).ok(),
-        StartLine::Response { .. } => None,
-    }
-}
-
-/// Says no, in SIP and in ISDN.
-pub(super) fn refuse(now: Now, key: Key, status: u16, cause: u8, own: &mut Own) {
-    let status = StatusCode::new(status).expect("the lab's own codes are valid");
-    own.endpoint
-        .reject(now, key, &Response::new(status).with_cause(cause));
 }

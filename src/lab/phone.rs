@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::Own;
-use super::pbx::refuse;
 use super::secret_of;
+use super::ua::UserAgent;
 use super::voice::Programme;
 use crate::calls::MediaId;
 use crate::secret::Secret;
@@ -58,14 +57,14 @@ impl Phone {
         self.next_registration
     }
 
-    pub(super) fn wake(&mut self, now: Now, own: &mut Own) {
+    pub(super) fn wake(&mut self, now: Now, own: &mut UserAgent) {
         if self.next_registration.is_some_and(|due| due <= now.instant) {
             self.register_all(now, own);
         }
     }
 
     /// Registers to each PBX; a dead one costs nothing but a time-out.
-    pub(super) fn register_all(&mut self, now: Now, own: &mut Own) {
+    pub(super) fn register_all(&mut self, now: Now, own: &mut UserAgent) {
         self.next_registration = Some(now.instant + REGISTER_EVERY);
         let Some(flow) = own.flow else {
             return;
@@ -92,7 +91,7 @@ impl Phone {
         }
     }
 
-    pub(super) fn voice_opened(&self, now: Now, media: MediaId, own: &mut Own) {
+    pub(super) fn voice_opened(&self, now: Now, media: MediaId, own: &mut UserAgent) {
         let Some(call) = self.calls.values().find(|call| call.voice == media) else {
             return;
         };
@@ -102,14 +101,14 @@ impl Phone {
         own.voices.play(now, media, Programme::Hum);
     }
 
-    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut Own) {
+    pub(super) fn happened(&mut self, now: Now, event: Event, own: &mut UserAgent) {
         match event.happened {
             // The binding stays until it expires; the next round makes a registration of its own.
             Happened::Registered { .. } => own.endpoint.forget(event.key),
             Happened::Incoming { message, .. } => {
                 let offer = index(&message).ok().map(|invite| invite.body().to_vec());
                 let Some(voice) = offer.and_then(|offer| own.voices.open(&offer)) else {
-                    return refuse(now, event.key, 488, 88, own);
+                    return own.refuse(now, event.key, 488, 88);
                 };
                 own.endpoint.adopt(event.key, self.next, false);
                 self.calls.insert(
