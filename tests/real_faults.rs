@@ -3,6 +3,7 @@
 //!
 //! The cadences are those of the product. `VIGIE_FAULT_RUNS=5` repeats every fault and prints the least,
 //! middle and most seconds; the tests alone make one run.
+#![expect(clippy::print_stdout, reason = "the figures are what one runs it for")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 //!
 //! The telephony is real Asterisk servers at the addresses of the sample; the rest of the plant says what
 //! its servers would say first. `VIGIE_SOAK_SECONDS=1800` is the half hour; the tests alone take a minute.
+#![expect(clippy::print_stdout, reason = "the figures are what one runs it for")]
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -384,9 +384,11 @@ mod tests {
         let over: Vec<String> = jobs
             .overdue(clock::now().after(RESTART_AFTER))
             .into_iter()
-            .map(|input| match input {
-                Input::OwnFaultOver { code } => code,
-                other => panic!("{other:?}"),
+            .map(|input| {
+                let Input::OwnFaultOver { code } = input else {
+                    panic!("{input:?}");
+                };
+                code
             })
             .collect();
         assert_eq!(over, ["media_late", SHARD_ENDED, "shard_restarted"]);
