@@ -113,7 +113,7 @@ impl Watched {
         );
         // Calls are taken, and that is what the supervisor asks.
         assert_eq!(status["answer"], "yes", "{status:#}");
-        let failure = &target(&status, "xivo1")["failure"];
+        let failure = &subject(&status, "targets", "xivo1")["failure"];
         println!("    XIVO 1: {}", failure["words"].as_str().unwrap_or("?"));
         fallen
     }
@@ -140,11 +140,11 @@ fn is_well(words: &BTreeMap<String, String>) -> bool {
     !words.is_empty() && words.values().all(|word| word == "good")
 }
 
-fn target<'a>(status: &'a Value, id: &str) -> &'a Value {
-    status["targets"]
+fn subject<'a>(status: &'a Value, kind: &str, id: &str) -> &'a Value {
+    status[kind]
         .as_array()
-        .and_then(|targets| targets.iter().find(|target| target["id"] == id))
-        .expect("the target is on the page")
+        .and_then(|subjects| subjects.iter().find(|subject| subject["id"] == id))
+        .expect("it is on the page")
 }
 
 /// Breaks and mends again and again, and prints what it took.
@@ -268,4 +268,31 @@ fn a_restarted_pbx_touches_nothing_else() {
         },
         |_| {},
     );
+}
+
+#[test]
+#[ignore = "needs Asterisk and baresip: tests/run peers"]
+fn a_watch_that_is_killed_in_an_outage_comes_back_knowing_it() {
+    let mut watched = Watched::start();
+    watched.plant.kill("xivo1");
+    watched.watch_xivo1_fall("killed", SEEN_BY_OPTIONS_WITHIN);
+    let before = watched.service.status();
+    watched.service.killed_and_back();
+    let restarted = |words: &BTreeMap<String, String>| !words.is_empty();
+    watched.watch(
+        "the page is back",
+        SEEN_WITHIN,
+        &["xivo1", "accueil-119"],
+        restarted,
+    );
+    let after = watched.service.status();
+    for (kind, id) in [
+        ("targets", "xivo1"),
+        ("targets", "xivo2"),
+        ("lines", "accueil-119"),
+    ] {
+        let (was, is) = (subject(&before, kind, id), subject(&after, kind, id));
+        assert_eq!(was["verdict"], is["verdict"], "{id}: {after:#}");
+        assert_eq!(was["since"], is["since"], "{id}: {after:#}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -82,12 +83,30 @@ impl Report {
     }
 }
 
+fn spawn(folder: &Path, secrets: &[(&str, &str)]) -> Child {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .expect("a file for the log");
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", PROGRAM, "run", "--config"])
+        .arg(folder.join("vigie.toml"))
+        .envs(secrets.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle of the log"))
+        .stderr(log)
+        .spawn()
+        .expect("the program under test")
+}
+
 /// `vigie run` on a configuration, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
     child: Child,
     folder: TempDir,
     address: SocketAddr,
+    secrets: Vec<(String, String)>,
 }
 
 impl Service {
@@ -100,32 +119,39 @@ impl Service {
         fs::create_dir(&data).expect("a folder for the journal");
         let text = configuration.replace("@DATA@", &data.to_string_lossy());
         fs::write(&file, text).expect("to write the configuration");
-        let log = fs::File::create(folder.path().join("log")).expect("a file for the log");
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", PROGRAM, "run", "--config"])
-            .arg(&file)
-            .envs(secrets.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle of the log"))
-            .stderr(log)
-            .spawn()
-            .expect("the program under test");
         let mut service = Self {
-            child,
+            child: spawn(folder.path(), secrets),
             folder,
             address: address.parse().expect("an address and a port"),
+            secrets: secrets
+                .iter()
+                .map(|(name, secret)| ((*name).to_owned(), (*secret).to_owned()))
+                .collect(),
         };
-        wait_for("vigie run serves its page", Duration::from_secs(20), || {
-            if let Some(status) = service
-                .child
-                .try_wait()
-                .expect("to wait for a child of ours")
-            {
-                panic!("vigie run ended with {status}:\n{}", service.log());
-            }
-            service.fetch("/healthz").map(drop)
-        });
+        service.wait_for_the_page();
         service
+    }
+
+    /// A power cut, and the same service on the same folder again.
+    pub(crate) fn killed_and_back(&mut self) {
+        self.child.kill().expect("to kill a child of ours");
+        self.child.wait().expect("to wait for a child of ours");
+        let secrets: Vec<(&str, &str)> = self
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.as_str()))
+            .collect();
+        self.child = spawn(self.folder.path(), &secrets);
+        self.wait_for_the_page();
+    }
+
+    fn wait_for_the_page(&mut self) {
+        wait_for("vigie run serves its page", Duration::from_secs(20), || {
+            if let Some(status) = self.child.try_wait().expect("to wait for a child of ours") {
+                panic!("vigie run ended with {status}:\n{}", self.log());
+            }
+            self.fetch("/healthz").map(drop)
+        });
     }
 
     pub(crate) fn log(&self) -> String {
