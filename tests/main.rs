@@ -24,4 +24,5 @@ mod simulation;
 mod sip_device_habits;
 mod sip_torture;
 mod support;
+mod systemd_hears_the_service;
 mod telephony_states;
