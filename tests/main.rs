@@ -12,6 +12,7 @@ mod fuzz;
 mod journal_keeps_every_fact;
 mod loopback;
 mod never_an_emergency_number;
+mod no_test_is_no_pass;
 mod pages;
 mod real_asterisk;
 mod real_faults;
