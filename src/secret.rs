@@ -33,7 +33,9 @@ pub enum NotAReference {
         "\"env:\" needs the name of a variable: letters, digits and _, not starting with a digit"
     )]
     VariableName,
-    #[error("\"file:\" needs an absolute path, such as \"file:/run/credentials/vigie.service/xivo1\"")]
+    #[error(
+        "\"file:\" needs an absolute path, such as \"file:/run/credentials/vigie.service/xivo1\""
+    )]
     RelativePath,
 }
 

@@ -137,6 +137,8 @@ fn each_server_has_a_check_that_decides_and_those_switched_off_an_inverse_one() 
         let silent = target.probes.iter().any(|probe| {
             matches!(probe.check.as_ref(), Check::Icmp(echo) if echo.expect == Expect::Silent)
         });
+        let told = target.expect() == Expect::Silent;
+        assert_eq!(told, label == "ETEINT", "{name}");
         if label == "ETEINT" {
             assert!(silent && target.probes.len() == 1, "{name}");
         } else {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LineId, ProbeId, TargetId};
+use crate::probe::icmp::Expect;
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Utc};
 
@@ -68,11 +69,13 @@ pub struct TargetView {
     /// Folder of the inventory: `Téléphonie`, `VMWARE`, `Linux`, `Windows`, `Réseau`…
     pub group: String,
     pub description: String,
-    /// PROD, BACKUP, SUPPORT, ETEINT.
+    /// PROD, BACKUP, SUPPORT, ETEINT, PROJET.
     pub label: String,
     /// HO, HNO or N/C.
     pub support: String,
     pub hds: bool,
+    /// `silent`: good says that nothing answers, as it should; nobody may read that as *in service*.
+    pub expect: Expect,
     #[serde(rename = "verdict")]
     pub state: Word,
     /// False while something else than `state` was seen (`failure` says what) and is being confirmed:

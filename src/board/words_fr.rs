@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::view::Answer;
+use super::view::{Answer, TargetView};
 use crate::probe::Word;
+use crate::probe::icmp::Expect;
 use crate::time::Utc;
 
 /// The plant stands in France; its clock on the wall shows this zone.
@@ -57,6 +58,38 @@ impl Word {
             Self::Blind => "?",
         }
     }
+}
+
+impl TargetView {
+    /// Its state in a word. What is off on purpose is good when it is silent, and *not* in service.
+    #[must_use]
+    pub fn word_fr(&self) -> &'static str {
+        match (self.state, self.expect) {
+            (Word::Good, Expect::Silent) if self.label == "PROJET" => "pas encore là",
+            (Word::Good, Expect::Silent) => "éteint, comme prévu",
+            (Word::Good, Expect::Answer) | (Word::Degraded | Word::Down | Word::Blind, _) => {
+                self.state.word_fr()
+            }
+        }
+    }
+}
+
+/// How many of a group are in service: `11 sur 12 en service, 2 hors service comme prévu`.
+#[must_use]
+pub fn in_service(targets: &[&TargetView]) -> String {
+    let (silent, wanted): (Vec<&TargetView>, Vec<&TargetView>) = targets
+        .iter()
+        .partition(|target| target.expect == Expect::Silent);
+    let good = |of: &[&TargetView]| of.iter().filter(|one| one.state == Word::Good).count();
+    let mut parts = Vec::new();
+    if !wanted.is_empty() {
+        parts.push(format!("{} sur {} en service", good(&wanted), wanted.len()));
+    }
+    match good(&silent) {
+        0 => {}
+        quiet => parts.push(format!("{quiet} hors service comme prévu")),
+    }
+    parts.join(", ")
 }
 
 /// Time of day in Paris: `13:58:07`; with the date when it is not the day of `now`.
@@ -116,6 +149,61 @@ mod tests {
         ];
         for (name, at, now, expected) in cases {
             assert_eq!(hour(at, now), expected, "{name}");
+        }
+    }
+
+    fn target(label: &str, expect: Expect, state: Word) -> TargetView {
+        TargetView {
+            id: "a".into(),
+            name: "A".into(),
+            group: "G".into(),
+            description: String::new(),
+            label: label.into(),
+            support: "N/C".into(),
+            hds: false,
+            expect,
+            state,
+            confirmed: true,
+            unstable: false,
+            since: NOON,
+            last_proof: None,
+            failure: None,
+            because_of: None,
+            probes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_off_on_purpose_is_not_in_service() {
+        for (label, expect, state, word) in [
+            ("PROD", Expect::Answer, Word::Good, "en service"),
+            ("ETEINT", Expect::Silent, Word::Good, "éteint, comme prévu"),
+            ("PROJET", Expect::Silent, Word::Good, "pas encore là"),
+            ("ETEINT", Expect::Silent, Word::Degraded, "dégradé"),
+            ("PROJET", Expect::Silent, Word::Blind, "inconnu"),
+            // It has come, and its probe wants an answer already.
+            ("PROJET", Expect::Answer, Word::Good, "en service"),
+        ] {
+            assert_eq!(target(label, expect, state).word_fr(), word, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_group_counts_what_should_be_in_service() {
+        let up = target("PROD", Expect::Answer, Word::Good);
+        let down = target("PROD", Expect::Answer, Word::Down);
+        let off = target("ETEINT", Expect::Silent, Word::Good);
+        let started = target("ETEINT", Expect::Silent, Word::Degraded);
+        for (group, expected) in [
+            (vec![&up, &down], "1 sur 2 en service"),
+            (
+                vec![&up, &off, &off],
+                "1 sur 1 en service, 2 hors service comme prévu",
+            ),
+            (vec![&up, &started], "1 sur 1 en service"),
+            (vec![&off], "1 hors service comme prévu"),
+        ] {
+            assert_eq!(in_service(&group), expected);
         }
     }
 

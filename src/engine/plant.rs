@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::{LineId, ProbeId, Seed, TargetId, TrunkId};
 use crate::probe::Check;
+use crate::probe::icmp::Expect;
 
 /// All that is watched.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ pub struct Target {
     /// Folder of the inventory: `Téléphonie`, `Linux`, …
     pub group: String,
     pub description: String,
-    /// PROD, BACKUP, SUPPORT, ETEINT.
+    /// PROD, BACKUP, SUPPORT, ETEINT, PROJET.
     pub label: String,
     /// HO, HNO or N/C.
     pub support: String,
@@ -32,6 +33,19 @@ pub struct Target {
     /// If one of these is down, this one cannot be seen: it is held, not blamed.
     pub parents: Vec<TargetId>,
     pub probes: Vec<Probe>,
+}
+
+impl Target {
+    /// What it does when all is well: answer, or stay silent because it is off or not there yet.
+    #[must_use]
+    pub fn expect(&self) -> Expect {
+        let silent = |probe: &Probe| matches!(&*probe.check, Check::Icmp(ping) if ping.expect == Expect::Silent);
+        if !self.probes.is_empty() && self.probes.iter().all(silent) {
+            Expect::Silent
+        } else {
+            Expect::Answer
+        }
+    }
 }
 
 /// One check of a target and how often it is made.

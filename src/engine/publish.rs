@@ -97,6 +97,7 @@ impl Engine {
             label: target.label.clone(),
             support: target.support.clone(),
             hds: target.hds,
+            expect: target.expect(),
             state: standing.word,
             confirmed: standing.confirmed,
             unstable: standing.unstable,

@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::socket::SocketFault;
 use super::{Blame, Failure, Verdict};
 
@@ -26,7 +28,8 @@ pub struct Settings {
 }
 
 /// What a healthy target does with an echo request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Expect {
     Answer,
     /// The machine is switched off on purpose: an answer means that somebody started it.

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::{Age, Pages};
 use crate::board::view::{Answer, LineView, TargetView, View};
-use crate::board::words_fr::{hour, lasting};
+use crate::board::words_fr::{hour, in_service, lasting};
 use crate::probe::Word;
 use crate::time::Utc;
 
@@ -45,6 +45,7 @@ struct Row<'a> {
     name: &'a str,
     note: String,
     state: Word,
+    word: &'static str,
     confirmed: bool,
     unstable: bool,
     since: Since,
@@ -55,7 +56,10 @@ struct Row<'a> {
 /// The targets of one folder of the inventory.
 struct Group<'a> {
     name: &'a str,
-    good: usize,
+    /// How many are in service.
+    summary: String,
+    /// Something in it is not as it should be.
+    open: bool,
     rows: Vec<Row<'a>>,
 }
 
@@ -155,6 +159,7 @@ fn line_row<'a>(line: &'a LineView, since: &impl Fn(Utc) -> Since) -> Row<'a> {
             .map(|pbx| format!("répond : {pbx}"))
             .unwrap_or_default(),
         state: line.state,
+        word: line.state.word_fr(),
         confirmed: true,
         unstable: line.unstable,
         since: since(line.since),
@@ -177,6 +182,7 @@ fn target_row<'a>(target: &'a TargetView, since: &impl Fn(Utc) -> Since) -> Row<
         name: &target.name,
         note: target.description.clone(),
         state: target.state,
+        word: target.word_fr(),
         confirmed: target.confirmed,
         unstable: target.unstable,
         since: since(target.since),
@@ -190,24 +196,25 @@ fn groups<'a>(
     targets: &[&'a TargetView],
     row: impl Fn(&'a TargetView) -> Row<'a>,
 ) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut folders: Vec<(&'a str, Vec<&'a TargetView>)> = Vec::new();
     for target in targets {
-        let at = groups.iter().position(|group| group.name == target.group);
-        let at = at.unwrap_or_else(|| {
-            groups.push(Group {
-                name: &target.group,
-                good: 0,
-                rows: Vec::new(),
-            });
-            groups.len() - 1
-        });
-        groups[at].good += usize::from(target.state == Word::Good);
-        groups[at].rows.push(row(target));
+        match folders.iter_mut().find(|(name, _)| *name == target.group) {
+            Some((_, inside)) => inside.push(target),
+            None => folders.push((&target.group, vec![target])),
+        }
     }
-    for group in &mut groups {
-        group.rows.sort_by_key(|row| row.state == Word::Good);
-    }
-    groups
+    folders
+        .into_iter()
+        .map(|(name, mut inside)| {
+            inside.sort_by_key(|target| target.state == Word::Good);
+            Group {
+                name,
+                summary: in_service(&inside),
+                open: inside.iter().any(|target| target.state != Word::Good),
+                rows: inside.into_iter().map(&row).collect(),
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,6 +222,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::probe::icmp::Expect;
     use crate::probe::{Blame, Failure};
     use crate::time::{Instant, Now};
 
@@ -247,6 +255,7 @@ pub(super) mod tests {
                 label: "PROD".into(),
                 support: "HNO".into(),
                 hds: false,
+                expect: Expect::Answer,
                 state: Word::Down,
                 confirmed: true,
                 unstable: false,
@@ -286,6 +295,20 @@ pub(super) mod tests {
         let page = shown(&a_view(), 30);
         assert!(page.contains("ON NE SAIT PAS"), "{page}");
         assert!(!page.contains("OUI"), "{page}");
+    }
+
+    #[test]
+    fn a_machine_that_is_off_on_purpose_is_told_as_such() {
+        let mut view = a_view();
+        view.targets[0].group = "Windows".into();
+        view.targets[0].state = Word::Good;
+        view.targets[0].expect = Expect::Silent;
+        let page = shown(&view, 0);
+        assert!(page.contains("éteint, comme prévu"), "{page}");
+        assert!(
+            page.contains("Windows : 1 hors service comme prévu"),
+            "{page}"
+        );
     }
 
     #[test]
