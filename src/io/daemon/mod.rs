@@ -27,10 +27,10 @@ use crate::engine::fact::BootId;
 use crate::engine::input::Input;
 use crate::engine::output::Output;
 use crate::engine::plant::Plant;
-use crate::probe::{Blame, Failure};
+use crate::probe::Failure;
 use crate::time::Now;
 use jobs::Jobs;
-use pulse::{Pulse, Seen};
+use pulse::Pulse;
 
 /// How often the loop looks at its clocks and at what runs for too long.
 const BEAT: Duration = Duration::from_secs(1);
@@ -240,12 +240,7 @@ impl Open {
                         systemd::notify("WATCHDOG=1");
                     }
                 }
-                () = tokio::time::sleep(sleep) => {
-                    if let Some(at) = deadline {
-                        self.core.pulse.woken(clock::instant().since(at));
-                    }
-                    self.core.handle(Input::Wake);
-                }
+                () = tokio::time::sleep(sleep) => self.core.handle(Input::Wake),
             }
             self.perform();
         }
@@ -337,26 +332,8 @@ impl Core {
     }
 
     fn beat(&mut self) {
-        for seen in self.pulse.beat(clock::now()) {
-            match seen {
-                Seen::Clock(state) => self.handle(Input::Clock(state)),
-                Seen::Overloaded { late } => {
-                    let words = format!(
-                        "this machine was too slow: the watchdog woke {} ms late; give it more CPU, or \
-                         probe less often",
-                        late.as_millis()
-                    );
-                    tracing::warn!(late_ms = late.as_millis(), "overloaded");
-                    self.handle(Input::OwnFault(Failure::new(
-                        Blame::Ours,
-                        pulse::OVERLOAD,
-                        words,
-                    )));
-                }
-                Seen::Relieved => self.handle(Input::OwnFaultOver {
-                    code: pulse::OVERLOAD.to_owned(),
-                }),
-            }
+        if let Some(state) = self.pulse.beat(clock::instant()) {
+            self.handle(Input::Clock(state));
         }
     }
 
