@@ -102,8 +102,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Arguments::Register(register) => register.check()?,
         Arguments::Options(options) => options.check()?,
     };
-    let report = match place(&check, &common) {
-        Ok(observed) => Report::seen(judge(&check, &observed), observed),
+    let sip = Sip::of(&check).expect("all three kinds are SIP");
+    let report = match place(sip, &common) {
+        Ok(observed) => Report::seen(sip.judge(&observed), observed),
         Err(failure) => Report::unseen(Verdict::down(failure)),
     };
     say(&if common.json {
@@ -114,9 +115,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.verdict.word.exit_code()))
 }
 
-fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
-    let sip = Sip::of(check).expect("all three kinds are SIP");
-    route::guard(sip)?;
+fn place(sip: Sip<'_>, common: &Common) -> Result<Observed, Failure> {
     let local = common
         .local
         .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
@@ -127,12 +126,10 @@ fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
             let words = format!("cannot start: {error}");
             Failure::new(crate::probe::Blame::Ours, "no_runtime", words)
         })?;
-    let route = runtime.block_on(async {
+    let task = runtime.block_on(async {
         let resolver = dns::Resolver::new(&[])?;
-        route::route(&resolver, sip, local, true).await
+        route::prepare(&resolver, sip, local, true, true).await
     })?;
-    let credentials = route::credentials(sip)?;
-    let task = sip.task(route, credentials, true);
     let settings = shard::Settings {
         trust: common
             .tls_ca
@@ -141,17 +138,6 @@ fn place(check: &Check, common: &Common) -> Result<Observed, Failure> {
         ..shard::Settings::default()
     };
     Ok(run_one(task, &settings))
-}
-
-fn judge(check: &Check, observed: &Observed) -> Verdict {
-    match check {
-        Check::Call(settings) => settings.judge(observed),
-        Check::Register(settings) => settings.judge(observed),
-        Check::Options(settings) => settings.judge(observed),
-        Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
-            Verdict::blind("no_sip_probe", "this probe is not placed by a shard")
-        }
-    }
 }
 
 impl Call {

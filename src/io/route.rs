@@ -1,11 +1,12 @@
-//! Finds out where a SIP probe is sent and where it leaves from, before its task starts: names through
-//! `io::dns`, the own address as the kernel would choose it, the secret where it is kept.
+//! Makes the task of a SIP probe, for the daemon and for `vigie probe`: guards against emergency numbers, finds
+//! out where it is sent and where it leaves from (names through `io::dns`, the own address as the kernel would
+//! choose it), and fetches the secret from where it is kept.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::config_file;
 use super::dns::Resolver;
-use crate::calls::script::{Credentials, Route};
+use crate::calls::script::{Credentials, Route, Task};
 use crate::probe::task::Sip;
 use crate::probe::{Blame, Failure};
 use crate::sip::Transport;
@@ -19,11 +20,26 @@ struct Where {
     port: Option<u16>,
 }
 
-/// The last guard before a call exists: the check of the configuration has asked the same before.
+/// The task of a probe, ready for a shard. `local` is the own address, port 0 for any; unspecified lets the
+/// kernel choose. `fresh`: by a flow of its own; `ladder`: record every message.
 ///
 /// # Errors
-/// When the call could ring an emergency service.
-pub fn guard(sip: Sip<'_>) -> Result<(), Failure> {
+/// When the call could ring an emergency service; and faults of our own: a name that cannot be resolved, no
+/// route, no secret.
+pub async fn prepare(
+    resolver: &Resolver,
+    sip: Sip<'_>,
+    local: SocketAddr,
+    fresh: bool,
+    ladder: bool,
+) -> Result<Task, Failure> {
+    guard(sip)?;
+    let route = route(resolver, sip, local, fresh).await?;
+    Ok(sip.task(route, credentials(sip)?, ladder))
+}
+
+/// The last guard before a call exists: the check of the configuration has asked the same before.
+fn guard(sip: Sip<'_>) -> Result<(), Failure> {
     let (uri, _) = sip.destination();
     if matches!(sip, Sip::Call(_)) && is_emergency(uri) {
         return Err(ours(
@@ -36,11 +52,7 @@ pub fn guard(sip: Sip<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The route of a probe. `local` is the own address, port 0 for any; unspecified lets the kernel choose.
-///
-/// # Errors
-/// A fault of our own: a name that cannot be resolved, no route, no address of that family.
-pub async fn route(
+async fn route(
     resolver: &Resolver,
     sip: Sip<'_>,
     local: SocketAddr,
@@ -74,11 +86,9 @@ pub async fn route(
     })
 }
 
-/// The digest user and secret of a probe, if it has any.
-///
-/// # Errors
-/// When the secret cannot be fetched; the words name the reference, never the content.
-pub fn credentials(sip: Sip<'_>) -> Result<Option<Credentials>, Failure> {
+/// The digest user and secret of a probe, if it has any; the words of a failure name the reference, never
+/// the content.
+fn credentials(sip: Sip<'_>) -> Result<Option<Credentials>, Failure> {
     sip.account()
         .map(|account| {
             let secret =

@@ -125,6 +125,14 @@ impl Settings {
         Some(Failure::new(Blame::Misbehaved, "wrong_source", words))
     }
 
+    /// Which of the signatures was heard: that one and nothing else, for digits too many are another
+    /// application.
+    #[must_use]
+    pub fn signature_in(&self, observed: &Observed) -> Option<&str> {
+        let heard = self.signatures.iter().find(|one| **one == observed.dtmf);
+        heard.map(String::as_str)
+    }
+
     /// An answered call on which the caller would hear nothing, or not be heard, is no call.
     fn judge_sound(&self, observed: &Observed) -> Option<Failure> {
         if self.hear == Hear::Nothing {
@@ -180,7 +188,7 @@ impl Settings {
                 ),
             ));
         }
-        if self.signatures.is_empty() || self.signatures.contains(&observed.dtmf) {
+        if self.signatures.is_empty() || self.signature_in(observed).is_some() {
             return None;
         }
         let expected = self.signatures.join(" or ");
@@ -428,6 +436,26 @@ mod tests {
             let verdict = settings().judge(&observed);
             let failure = verdict.failure.map(|failure| failure.code.into_owned());
             assert_eq!((verdict.word, failure.as_deref()), (word, code), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_heard_exactly_where_the_verdict_says_so() {
+        for (dtmf, heard) in [
+            ("*1#", Some("*1#")),
+            ("*2#", Some("*2#")),
+            ("", None),
+            ("*3#", None),
+            ("*1#*2#", None),
+            ("9*1#", None),
+        ] {
+            let observed = Observed {
+                dtmf: dtmf.into(),
+                ..a_good_call()
+            };
+            assert_eq!(settings().signature_in(&observed), heard, "{dtmf}");
+            let is_good = settings().judge(&observed).word == Word::Good;
+            assert_eq!(is_good, heard.is_some(), "{dtmf}");
         }
     }
 

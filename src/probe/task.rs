@@ -1,7 +1,8 @@
-//! The job of a shard that a SIP probe becomes. Called by the daemon and by `vigie probe`, with the
+//! The job of a shard that a SIP probe becomes, and what its result means. Called by the daemon and by `vigie probe`, with the
 //! address found and the secret fetched.
 
-use super::{Check, call, options, register};
+use super::{Check, Verdict, call, options, register};
+use crate::calls::observe::Observed;
 use crate::calls::script::{Credentials, Route, Task};
 
 /// What has to be known before a route is looked for.
@@ -61,6 +62,25 @@ impl<'a> Sip<'a> {
             Self::Call(settings) => Task::Call(settings.plan(route, credentials, ladder)),
             Self::Register(settings) => Task::Register(settings.plan(route, credentials, ladder)),
             Self::Options(settings) => Task::Options(settings.plan(route, ladder)),
+        }
+    }
+
+    /// What was seen of the task, as a verdict.
+    #[must_use]
+    pub fn judge(self, observed: &Observed) -> Verdict {
+        match self {
+            Self::Call(settings) => settings.judge(observed),
+            Self::Register(settings) => settings.judge(observed),
+            Self::Options(settings) => settings.judge(observed),
+        }
+    }
+
+    /// The signature that a call heard.
+    #[must_use]
+    pub fn signature_in(self, observed: &Observed) -> Option<&'a str> {
+        match self {
+            Self::Call(settings) => settings.signature_in(observed),
+            Self::Register(_) | Self::Options(_) => None,
         }
     }
 }

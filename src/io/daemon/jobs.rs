@@ -138,8 +138,12 @@ impl Jobs {
         let resolver = self.resolver.clone();
         let local = self.local;
         self.tasks.spawn(async move {
-            let task = prepare(&resolver, &check, local, confirm).await;
-            Ready::Routed { job, task }
+            let sip = Sip::of(&check).expect("only SIP probes are routed");
+            let task = route::prepare(&resolver, sip, local, confirm, false).await;
+            Ready::Routed {
+                job,
+                task: task.map(Box::new),
+            }
         });
     }
 
@@ -210,7 +214,9 @@ impl Jobs {
     fn done(&mut self, job: JobId, observed: &Observed) -> Option<Input> {
         let placed = self.calls.remove(&job)?;
         let now = clock::now();
-        let (verdict, signature) = judge(&placed.check, observed);
+        let sip = Sip::of(&placed.check).expect("only SIP probes are placed");
+        let verdict = sip.judge(observed);
+        let signature = sip.signature_in(observed).map(str::to_owned);
         tracing::debug!(probe = %placed.probe, verdict = %verdict.word, "probe done");
         Some(Input::ProbeDone {
             run: placed.run,
@@ -325,37 +331,6 @@ async fn next_event(shard: Option<&mut Shard>) -> Option<Event> {
     match shard {
         Some(shard) => shard.events.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-async fn prepare(
-    resolver: &dns::Resolver,
-    check: &Check,
-    local: SocketAddr,
-    confirm: bool,
-) -> Result<Box<Task>, Failure> {
-    let sip = Sip::of(check).expect("only SIP probes are routed");
-    route::guard(sip)?;
-    let route = route::route(resolver, sip, local, confirm).await?;
-    let credentials = route::credentials(sip)?;
-    Ok(Box::new(sip.task(route, credentials, false)))
-}
-
-/// The verdict, and the signature a call heard.
-fn judge(check: &Check, observed: &Observed) -> (Verdict, Option<String>) {
-    match check {
-        Check::Call(settings) => {
-            let signature = settings
-                .signatures
-                .iter()
-                .find(|signature| observed.dtmf.contains(signature.as_str()));
-            (settings.judge(observed), signature.cloned())
-        }
-        Check::Register(settings) => (settings.judge(observed), None),
-        Check::Options(settings) => (settings.judge(observed), None),
-        Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
-            (Verdict::blind("not_placed", "no SIP probe"), None)
-        }
     }
 }
 
