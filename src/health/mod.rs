@@ -496,6 +496,3 @@ impl Health {
 fn code(failure: Option<&Failure>) -> Option<&str> {
     failure.map(|failure| failure.code.as_ref())
 }
-
-#[cfg(test)]
-mod tests;
