@@ -5,7 +5,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | good: the probe saw what it expected, the file is right, the service stopped as asked |
-//! | 1 | degraded (`probe`, `status`) |
+//! | 1 | degraded (`probe`, `status`); a good file whose secrets, authorities or plug-ins are missing (`check`) |
 //! | 2 | down (`probe`, `status`) |
 //! | 3 | blind, our own fault or bad input: wrong arguments, a bad file, no socket, no service to ask |
 //!

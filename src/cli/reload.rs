@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use super::{OWN_FAULT, complain, say};
 use crate::io::config_file;
+use crate::io::daemon::PID_FILE;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -45,9 +46,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     ));
     Ok(ExitCode::SUCCESS)
 }
-
-/// Where `vigie run` writes its process number, in its data folder.
-pub(super) const PID_FILE: &str = "vigie.pid";
 
 fn running(file: &Path) -> anyhow::Result<Pid> {
     let text = std::fs::read_to_string(file)

@@ -38,6 +38,9 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long the pages may take to send their last answers at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
+/// Where a service writes its process number, in its data folder.
+pub const PID_FILE: &str = "vigie.pid";
+
 /// What a service is made of; [`Service::open`] brings it up.
 #[derive(Debug)]
 pub struct Service {
@@ -131,7 +134,7 @@ impl Service {
             },
         )
         .await?;
-        let pid_file = folder.join("vigie.pid");
+        let pid_file = folder.join(PID_FILE);
         std::fs::write(&pid_file, format!("{}\n", std::process::id())).map_err(|error| {
             StartError::Folder {
                 folder: folder.display().to_string(),
