@@ -30,6 +30,8 @@ pub(super) struct Entry<'s, 't> {
     pub(super) address_broken: bool,
     pub(super) timeout: Option<At<Duration>>,
     pub(super) switched_off: bool,
+    /// The target holds health data.
+    pub(super) hds: bool,
 }
 
 impl Entry<'_, '_> {

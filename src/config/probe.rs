@@ -32,6 +32,8 @@ pub(super) struct Machine<'a> {
     pub(super) addresses: &'a Addresses,
     pub(super) lane: Lane,
     pub(super) switched_off: bool,
+    /// It holds health data.
+    pub(super) hds: bool,
 }
 
 /// A probe as read, with where it stands.
@@ -101,6 +103,7 @@ fn read_section(
         address_broken: addresses.broken,
         timeout: section.duration("timeout", TIMEOUT_MIN..=TIMEOUT_MAX),
         switched_off: machine.switched_off,
+        hds: machine.hds,
     };
     let trunk = match base {
         Base::Call => section.text("trunk"),

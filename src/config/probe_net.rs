@@ -103,6 +103,12 @@ pub(super) fn read_http(entry: &Entry<'_, '_>, usual_url: &str) -> Option<Kind> 
     let url = section.text("url");
     let status = section.numbers("status", 100..=599u16).unwrap_or_default();
     let contains = section.text("contains");
+    if let Some(contains) = contains.as_ref().filter(|_| entry.hds) {
+        entry.wrong(
+            &contains.span,
+            "\"contains\" reads pages and the target holds health data (hds); remove it",
+        );
+    }
     let trust = read_trust(entry);
     let days = section.number("certificate_days_left_min", 0..=365u16);
     let redirects_max = section.number("redirects_max", 0..=10u8);

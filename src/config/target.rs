@@ -61,6 +61,7 @@ pub(super) fn read_target(
         addresses: &addresses,
         lane,
         switched_off: label == "ETEINT",
+        hds,
     };
     let probes = read_probes(section, &machine, context);
     section.finish();

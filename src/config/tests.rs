@@ -476,6 +476,16 @@ fn short_names_and_defaults_mean_what_the_sample_says() {
 }
 
 #[test]
+fn no_page_is_read_on_a_machine_with_health_data() {
+    let page = "probes = [{ kind = \"https\", contains = \"Dossier\" }]";
+    check(
+        &format!("hds = true\n{page}"),
+        &["f:8:40: \"contains\" reads pages and the target holds health data (hds); remove it"],
+    );
+    check(&format!("hds = false\n{page}"), &[]);
+}
+
+#[test]
 fn a_registration_that_meets_silence_has_time_to_leave() {
     for (timeout, answer_within, lasting) in [("", 5, 7), (", timeout = \"3s\"", 3, 5)] {
         let probe = probe(&format!(
