@@ -28,9 +28,13 @@ async fn site(view: View, lab: Option<LabControl>) -> Site {
     let (publish, published) = watch::channel(Arc::new(view));
     let (stop, stopped) = oneshot::channel();
     let any_port = ([127, 0, 0, 1], 0).into();
-    let (address, served) = serve(any_port, Pages::new(published, lab), async {
-        let _ = stopped.await;
-    })
+    let (address, served) = serve(
+        any_port,
+        Pages::new(published, "salle serveurs", lab),
+        async {
+            let _ = stopped.await;
+        },
+    )
     .await
     .expect("loopback can be bound");
     let served = tokio::spawn(async { served.await.expect("the server ends well") });
@@ -104,9 +108,11 @@ async fn page_api_and_metrics_tell_the_same_answer() {
     assert_eq!(status, 200);
     assert!(page.contains("PARTIELLEMENT"), "{page}");
     assert!(page.contains("lang=\"fr\""), "{page}");
+    assert!(page.contains("Vu depuis : salle serveurs"), "{page}");
     let (_, json) = site.text("/api/v1/status").await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["answer"], "partly");
+    assert_eq!(json["vantage"], "salle serveurs");
     assert_eq!(json["lines"][0]["verdict"], "degraded");
     assert_eq!(json["fresh"], true);
     let (_, metrics) = site.text("/metrics").await;

@@ -127,7 +127,7 @@ impl Service {
         let (stop_page, stopped) = tokio::sync::oneshot::channel();
         let (address, serving) = web::serve(
             self.settings.listen,
-            Pages::new(shown, self.lab),
+            Pages::new(shown, &self.settings.vantage.name, self.lab),
             async move {
                 // The sender goes away with the service: that is a stop as well.
                 let _ = stopped.await;

@@ -14,6 +14,8 @@ struct Status<'a> {
     /// The view is younger than five seconds; else nothing below may be believed.
     fresh: bool,
     age_ms: u128,
+    /// Where the plant is watched from: two watchdogs may see two truths.
+    vantage: &'a str,
     #[serde(flatten)]
     view: &'a View,
 }
@@ -25,6 +27,7 @@ pub(super) async fn status(State(pages): State<Pages>) -> Response {
     Json(Status {
         fresh: !age.is_stale(),
         age_ms: age.seconds.as_millis(),
+        vantage: &pages.vantage,
         view: &view,
     })
     .into_response()

@@ -13,8 +13,9 @@ use crate::time::Utc;
 
 #[derive(Template)]
 #[template(path = "page.html")]
-struct Page {
+struct Page<'a> {
     board: String,
+    vantage: &'a str,
     demo: bool,
 }
 
@@ -67,6 +68,7 @@ pub(super) async fn page(State(pages): State<Pages>) -> Response {
     let page = board(&pages.view()).and_then(|board| {
         Page {
             board,
+            vantage: &pages.vantage,
             demo: pages.lab.is_some(),
         }
         .render()

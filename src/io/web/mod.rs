@@ -32,13 +32,19 @@ const FRESH: Duration = Duration::from_secs(5);
 pub struct Pages {
     view: watch::Receiver<Arc<View>>,
     lab: Option<LabControl>,
+    /// Where the plant is watched from.
+    vantage: Arc<str>,
 }
 
 impl Pages {
-    /// `lab` adds the demo page with its fault buttons; a real service has none.
+    /// `vantage`: where the plant is watched from. `lab` adds the demo page with its fault buttons; a real service has none.
     #[must_use]
-    pub const fn new(view: watch::Receiver<Arc<View>>, lab: Option<LabControl>) -> Self {
-        Self { view, lab }
+    pub fn new(view: watch::Receiver<Arc<View>>, vantage: &str, lab: Option<LabControl>) -> Self {
+        Self {
+            view,
+            lab,
+            vantage: vantage.into(),
+        }
     }
 
     fn view(&self) -> Arc<View> {
