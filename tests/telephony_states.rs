@@ -152,6 +152,45 @@ fn a_dead_switch_explains_what_hangs_on_it() {
 }
 
 #[test]
+fn a_ping_that_is_never_answered_spares_no_call_its_confirmation() {
+    for (name, from_the_start) in [("since ever", true), ("since this morning", false)] {
+        let mut world = World::watching(telephony(7));
+        world.far_end("patton/call", &FarEnd::Signs("*1#"));
+        if from_the_start {
+            world.far_end("patton/ping", &FarEnd::Silent);
+            world.next_runs("patton/call", &[FarEnd::Refuses]);
+        }
+        world.run_for(minutes(3));
+        world.far_end("patton/ping", &FarEnd::Silent);
+        world.run_for(minutes(5));
+        for _ in 0..5 {
+            world.next_runs("patton/call", &[FarEnd::Refuses]);
+            world.run_for(minutes(3));
+        }
+        assert_eq!(world.ever_down(), [].into(), "{name}");
+        assert_eq!(world.line("119"), Word::Good, "{name}");
+        let from = world.now.instant;
+        world.far_end("patton/call", &FarEnd::Refuses);
+        world.run_for(minutes(2));
+        let line = Subject::Line("119".into());
+        let took = world.confirmed(&line, Word::Down, from);
+        assert!(took.unwrap() <= seconds(62), "{name}: {took:?}");
+    }
+}
+
+#[test]
+fn after_a_reboot_an_old_failure_of_a_ping_still_spares_no_confirmation() {
+    let mut world = healthy();
+    world.far_end("patton/ping", &FarEnd::Silent);
+    world.run_for(minutes(5));
+    world.now.instant = vigie::time::Instant(20_000_000_000);
+    world.killed_and_back(minutes(1));
+    world.next_runs("patton/call", &[FarEnd::Refuses]);
+    world.run_for(minutes(5));
+    assert_eq!(world.ever_down(), [].into());
+}
+
+#[test]
 fn our_own_fault_makes_everything_blind_and_nothing_down() {
     let mut world = healthy();
     for all in ["switch", "patton", "xivo"] {

@@ -74,6 +74,10 @@ pub enum Event {
     BlindBegan {
         probe: ProbeId,
     },
+    /// One failure of this oracle was enough: hints of its target fail with it.
+    Corroborated {
+        probe: ProbeId,
+    },
     /// Soft: something was seen, or explained, that does not change the word.
     Soft(Change),
     /// Hard: the word of a target or a line changed.
@@ -183,6 +187,7 @@ impl Event {
             Self::Verdict(_) => "verdict",
             Self::Tally { .. } => "tally",
             Self::BlindBegan { .. } => "blind_began",
+            Self::Corroborated { .. } => "corroborated",
             Self::Soft(_) => "soft",
             Self::Hard(_) => "hard",
             Self::Answered { .. } => "answered",

@@ -400,6 +400,9 @@ impl Engine {
                         .hurry(now.instant, &probe, on.then_some(HURRY));
                 }
                 Effect::Stale { probe } => self.record(now, &Event::BlindBegan { probe }),
+                Effect::Corroborated { probe } => {
+                    self.record(now, &Event::Corroborated { probe });
+                }
                 Effect::Changed(change) => self.changed(now, change),
             }
         }

@@ -66,6 +66,7 @@ impl Engine {
                 }
             }
             Event::BlindBegan { probe } => self.health.replay_stale(at, utc, &probe),
+            Event::Corroborated { probe } => self.health.replay_corroborated(at, &probe),
             Event::Soft(change) | Event::Hard(change) => {
                 self.health.replay_change(utc, &change);
                 self.known.insert(change.subject);

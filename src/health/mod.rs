@@ -79,6 +79,8 @@ pub enum Effect {
     Hurry { probe: ProbeId, on: bool },
     /// Nothing conclusive was heard of this probe for too long.
     Stale { probe: ProbeId },
+    /// One failure of this oracle was enough, for hints of its target fail with it.
+    Corroborated { probe: ProbeId },
     /// Record this; it is in force already.
     Changed(Change),
 }
@@ -257,24 +259,29 @@ impl Health {
         let Some(target) = self.topology.target_of(probe) else {
             return;
         };
-        let (mut hints_fail, mut oracles) = (false, Vec::new());
-        for id in self.topology.probes_of(target) {
-            let record = &self.probes[id];
-            if self.topology.is_hint(id) {
-                hints_fail |= record.state.fails_again();
-            } else {
-                oracles.push(id.clone());
+        let (hints, oracles): (Vec<_>, Vec<_>) = self
+            .topology
+            .probes_of(target)
+            .cloned()
+            .partition(|id| self.topology.is_hint(id));
+        for id in oracles {
+            let oracle = &self.probes[&id];
+            let corroborated = oracle.state.step(Event::Corroborated).state != oracle.state
+                && hints
+                    .iter()
+                    .any(|hint| self.probes[hint].corroborates(oracle));
+            if corroborated {
+                self.effects
+                    .push_back(Effect::Corroborated { probe: id.clone() });
+                self.step_corroborated(now, &id);
             }
         }
-        if hints_fail {
-            for id in oracles {
-                let record = self
-                    .probes
-                    .get_mut(&id)
-                    .expect("the topology names probes that exist");
-                let sent = record.turned;
-                record.step(now, Event::Corroborated, sent);
-            }
+    }
+
+    fn step_corroborated(&mut self, at: Instant, probe: &ProbeId) {
+        if let Some(record) = self.probes.get_mut(probe) {
+            let sent = record.turned;
+            record.step(at, Event::Corroborated, sent);
         }
     }
 

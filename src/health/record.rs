@@ -1,5 +1,7 @@
 //! What is known of one probe: its state, its last result, its counts.
 
+use std::time::Duration;
+
 use super::ProbeSettings;
 use super::state::{Event, State};
 use crate::probe::{Failure, Measure, Word};
@@ -8,6 +10,11 @@ use crate::time::{Instant, Now, Utc};
 /// A conclusive verdict keeps its probe fresh for so many intervals (and one time-out). Fewer turn a
 /// single skipped run into blindness; more show an old proof as a new one.
 const FRESH_INTERVALS: u32 = 3;
+
+/// A hint that failed for less than this when the oracle began to fail speaks of the same outage. A hint
+/// asks the oracle at once; a call waits for its trunk, so less misses it; more takes the failure of a
+/// ping that was switched off a while ago for news.
+const SAME_OUTAGE: Duration = Duration::from_secs(30);
 
 /// One finished run, as the engine hands it in.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +45,8 @@ pub struct Record {
     pub(super) confirmed_at: Instant,
     /// Start of the last run that told anything; `None` if it was before this boot.
     pub(super) conclusive: Option<Instant>,
+    /// Start of the last good run; `None` if it was before this boot.
+    pub(super) proved: Option<Instant>,
     /// End of that run; decides freshness.
     pub(super) seen_at: Option<Instant>,
     /// The last run of all.
@@ -60,6 +69,7 @@ impl Record {
             first_failed: None,
             confirmed_at: now.instant,
             conclusive: None,
+            proved: None,
             seen_at: None,
             last: None,
             failure: None,
@@ -89,6 +99,7 @@ impl Record {
         match seen.word {
             Word::Good => {
                 self.last_good = Some(seen.sent);
+                self.proved = ended.map(|_| seen.started);
                 self.last_signature.clone_from(&seen.signature);
             }
             Word::Degraded => self.last_signature.clone_from(&seen.signature),
@@ -140,6 +151,19 @@ impl Record {
                 }))
             }
         }
+    }
+
+    /// Does the failure of this hint make one failure of `oracle` enough? Only if both are of one outage:
+    /// it was good once, began to fail not long before the oracle, and the oracle was not good since. A
+    /// ping that is never answered says nothing about a call that failed once.
+    pub(super) fn corroborates(&self, oracle: &Self) -> bool {
+        let (Some(began), Some(failed)) = (self.first_failed, oracle.first_failed) else {
+            return false;
+        };
+        self.state.fails_again()
+            && self.last_good.is_some()
+            && failed.since(began) <= SAME_OUTAGE
+            && oracle.proved.is_none_or(|good| good < began)
     }
 
     /// A good run that started after `when` proves that it works in spite of what failed then.

@@ -28,8 +28,11 @@ impl Health {
     pub fn replay_verdict(&mut self, at: Option<Instant>, probe: &ProbeId, seen: Seen) {
         if let Some(record) = self.probes.get_mut(probe) {
             record.observe(at, seen);
-            self.corroborate(at.unwrap_or_default(), probe);
         }
+    }
+
+    pub fn replay_corroborated(&mut self, at: Option<Instant>, probe: &ProbeId) {
+        self.step_corroborated(at.unwrap_or_default(), probe);
     }
 
     pub fn replay_uncounted(&mut self, probe: &ProbeId, uncounted: Uncounted) {
@@ -42,6 +45,7 @@ impl Health {
             record.last_good = Some(last_good);
             record.seen_at = uncounted.at;
             record.conclusive = uncounted.at;
+            record.proved = uncounted.at;
         }
         if let Some((sent, took_ns, measures)) = uncounted.last {
             // The last of these is good exactly when the last good one is the last.

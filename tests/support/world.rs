@@ -1,7 +1,7 @@
 //! A small world around the engine: far ends that answer or not, a journal that always commits, and
 //! one virtual clock. It checks at every step what must hold in any world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) plant: Arc<Plant>,
     far: BTreeMap<ProbeId, FarEnd>,
+    /// How the far end meets the very next runs of a probe, before it is itself again.
+    next_runs: BTreeMap<ProbeId, VecDeque<FarEnd>>,
     open: BTreeSet<(Instant, u64)>,
     runs: BTreeMap<u64, Open>,
     pub(crate) facts: Vec<Fact>,
@@ -67,6 +69,8 @@ struct Open {
     sent: Utc,
     timeout: Duration,
     started: Instant,
+    /// How this run alone is met.
+    met: Option<FarEnd>,
 }
 
 impl World {
@@ -87,6 +91,7 @@ impl World {
             },
             plant,
             far: BTreeMap::new(),
+            next_runs: BTreeMap::new(),
             open: BTreeSet::new(),
             runs: BTreeMap::new(),
             facts: Vec::new(),
@@ -110,6 +115,27 @@ impl World {
                 self.far.insert(probe.id.clone(), far.clone());
             }
         }
+    }
+
+    /// The very next runs of this probe are met so, one after the other.
+    pub(crate) fn next_runs(&mut self, probe: &str, met: &[FarEnd]) {
+        let runs = self.next_runs.entry(probe.into()).or_default();
+        runs.extend(met.iter().cloned());
+    }
+
+    /// The operator edits the file and has it read again.
+    pub(crate) fn reload(&mut self, plant: Plant) {
+        self.plant = Arc::new(plant);
+        self.give(Input::Reconfigured(Arc::clone(&self.plant)));
+    }
+
+    /// When this probe was started since `from`.
+    pub(crate) fn starts_of(&self, probe: &str, from: Instant) -> Vec<Duration> {
+        self.starts
+            .iter()
+            .filter(|(at, id, _)| *at >= from && id.as_str() == probe)
+            .map(|(at, _, _)| at.since(from))
+            .collect()
     }
 
     pub(crate) fn give(&mut self, input: Input) {
@@ -155,7 +181,8 @@ impl World {
 
     fn report(&mut self, run: u64) {
         let open = self.runs.remove(&run).expect("every open run is known");
-        let Some((verdict, signature)) = verdict(self.far.get(&open.probe), open.timeout) else {
+        let far = open.met.as_ref().or_else(|| self.far.get(&open.probe));
+        let Some((verdict, signature)) = verdict(far, open.timeout) else {
             return;
         };
         self.give(Input::ProbeDone {
@@ -219,6 +246,7 @@ impl World {
             | Event::Verdict(_)
             | Event::Tally { .. }
             | Event::BlindBegan { .. }
+            | Event::Corroborated { .. }
             | Event::Answered { .. }
             | Event::OwnFaultBegan { .. }
             | Event::OwnFaultEnded { .. }
@@ -245,7 +273,9 @@ impl World {
             );
         }
         self.starts.push((self.now.instant, id.clone(), confirm));
-        let lasting = match self.far.get(&id).unwrap_or(&FarEnd::Answers) {
+        let met = self.next_runs.get_mut(&id).and_then(VecDeque::pop_front);
+        let far = met.as_ref().or_else(|| self.far.get(&id));
+        let lasting = match far.unwrap_or(&FarEnd::Answers) {
             FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps if trunk.is_some() => seconds(3),
             FarEnd::Answers
             | FarEnd::Signs(_)
@@ -263,6 +293,7 @@ impl World {
             sent: self.now.utc,
             timeout,
             started: self.now.instant,
+            met,
         };
         self.runs.insert(run, open);
     }
