@@ -55,6 +55,10 @@ name! {
     /// What one synthetic call may hold at a time: a trunk of the operator or a PBX entry.
     TrunkId
 }
+name! {
+    /// What a server counts failed log-ins by: a user, the reference to its secret, and the server.
+    AccountId
+}
 
 /// The seed of every random choice (schedule offsets, tags, branches): the same seed, the same day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

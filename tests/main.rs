@@ -6,6 +6,7 @@
 )]
 
 mod a_wrong_clock_accuses_nobody;
+mod a_refused_account_is_left_alone;
 mod architecture;
 mod cli;
 mod fuzz;

@@ -277,6 +277,14 @@ impl Engine {
         let verdict = self.doubted(run.started, verdict);
         self.schedule
             .ended(now.instant, probe, answered(verdict.word));
+        match (verdict.word, &verdict.failure) {
+            (Word::Blind, Some(failure)) if failure.is_of_login() => {
+                self.schedule.refused(now.instant, probe);
+            }
+            (Word::Good | Word::Degraded, _) => self.schedule.let_in(now.instant, probe),
+            // Silence and other failures tell nothing of the account.
+            (Word::Down | Word::Blind, _) => {}
+        }
         let Some(wired) = self.wired.get(probe) else {
             return;
         };

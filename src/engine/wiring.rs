@@ -11,6 +11,7 @@ use super::plant::{Plant, Probe, Role};
 use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
 use crate::id::ProbeId;
 use crate::probe::Check;
+use crate::probe::task::Sip;
 use crate::schedule;
 
 /// What the engine needs to start a probe.
@@ -46,6 +47,7 @@ pub(super) fn schedule(plant: &Plant) -> Vec<schedule::Settings> {
             every: probe.every,
             timeout: probe.timeout,
             trunk: probe.trunk.clone(),
+            account: Sip::of(&probe.check).and_then(Sip::login),
         })
         .collect()
 }

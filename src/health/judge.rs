@@ -69,6 +69,10 @@ fn with_oracles(oracles: &[&Record], hints: &[&Record], now: Instant) -> Option<
     let mut judged = worst(oracles)?;
     let Some(hint) = failing(hints) else {
         unsettle(&mut judged, hints);
+        if judged.word == Word::Blind && judged.failure.is_none() {
+            // Not asked any more because a hint was told why: a refused account.
+            judged.failure = hints.iter().find_map(|hint| of_record(hint).failure);
+        }
         return Some(judged);
     };
     match judged.word {

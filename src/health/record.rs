@@ -113,7 +113,13 @@ impl Record {
             self.first_failed.get_or_insert(seen.started);
             self.failure.clone_from(&seen.failure);
         }
-        let (sent, event) = (seen.sent, Event::from(seen.word));
+        let locked_out = seen.failure.as_ref().is_some_and(Failure::is_of_login);
+        let event = if locked_out && seen.word == Word::Blind {
+            Event::LockedOut
+        } else {
+            Event::from(seen.word)
+        };
+        let sent = seen.sent;
         self.last = Some(seen);
         self.step(ended.unwrap_or_default(), event, sent)
     }

@@ -2,7 +2,8 @@
 //!
 //! A failure is confirmed by two more in a row, asked for at once; a recovery by a second good run.
 //! What we could not see (`Blind`) moves nothing towards down: only time without any conclusive
-//! verdict (`Stale`) leads to blind. The words here are confirmed ones; `health` joins them by target.
+//! verdict (`Stale`) leads to blind, or a server that refuses our account (`LockedOut`), for it is not asked
+//! again soon. The words here are confirmed ones; `health` joins them by target.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub enum Event {
     Degraded,
     Down,
     Blind,
+    /// A blind run that repeats itself if asked again: the server refuses our account.
+    LockedOut,
     /// Other probes of the same target fail too: one failure of this one is enough.
     Corroborated,
     /// No conclusive verdict for longer than the freshness limit.
@@ -190,7 +193,8 @@ impl State {
                     suspect(Word::Blind, 1, 1)
                 }
             },
-            (Self::Blind { .. }, Event::Stale) => stay,
+            (Self::Blind { .. }, Event::Stale | Event::LockedOut) => stay,
+            (state, Event::LockedOut) => blind(state.word()),
 
             (
                 Self::Good
@@ -266,11 +270,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fmt::Write as _;
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 7] = [
         Event::Good,
         Event::Degraded,
         Event::Down,
         Event::Blind,
+        Event::LockedOut,
         Event::Corroborated,
         Event::Stale,
     ];
@@ -278,7 +283,7 @@ mod tests {
     /// Every state that can be reached, with where each event leads. `+` asks again at once.
     #[test]
     fn the_table() {
-        let mut rows: BTreeMap<String, [String; 6]> = BTreeMap::new();
+        let mut rows: BTreeMap<String, [String; 7]> = BTreeMap::new();
         let mut open = vec![State::UNSEEN];
         while let Some(state) = open.pop() {
             if rows.contains_key(&state.to_string()) {
@@ -313,9 +318,16 @@ mod tests {
     proptest! {
         #[test]
         fn without_a_down_verdict_nothing_is_ever_down(
-            events in prop::collection::vec(0..5_usize, 0..60),
+            events in prop::collection::vec(0..6_usize, 0..60),
         ) {
-            let quiet = [Event::Good, Event::Degraded, Event::Blind, Event::Corroborated, Event::Stale];
+            let quiet = [
+                Event::Good,
+                Event::Degraded,
+                Event::Blind,
+                Event::LockedOut,
+                Event::Corroborated,
+                Event::Stale,
+            ];
             let mut state = State::UNSEEN;
             for event in events {
                 state = state.step(quiet[event]).state;
@@ -325,7 +337,7 @@ mod tests {
 
         #[test]
         fn three_downs_are_down_and_two_goods_are_good_from_anywhere(
-            events in prop::collection::vec(0..6_usize, 0..60),
+            events in prop::collection::vec(0..7_usize, 0..60),
         ) {
             let start = events.into_iter().fold(State::UNSEEN, |s, e| s.step(EVENTS[e]).state);
             let down = (0..3).fold(start, |s, _| s.step(Event::Down).state);

@@ -102,7 +102,9 @@ impl Settings {
     /// What was seen, as a verdict with its figures.
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
-        let verdict = sip::judge(observed)
+        let verdict = self
+            .judge_login(observed)
+            .or_else(|| sip::judge(observed))
             .or_else(|| self.judge_source(observed).map(Verdict::degraded))
             .or_else(|| self.judge_sound(observed).map(Verdict::down))
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
@@ -131,6 +133,20 @@ impl Settings {
     pub fn signature_in(&self, observed: &Observed) -> Option<&str> {
         let heard = self.signatures.iter().find(|one| **one == observed.dtmf);
         heard.map(String::as_str)
+    }
+
+    /// A refused account of ours is not a line that refuses its callers.
+    fn judge_login(&self, observed: &Observed) -> Option<Verdict> {
+        let account = self.account.as_ref()?;
+        if let Outcome::Refused {
+            status: status @ (401 | 403 | 407),
+            ..
+        } = observed.outcome
+        {
+            Some(sip::login_refused(status, account))
+        } else {
+            None
+        }
     }
 
     /// An answered call on which the caller would hear nothing, or not be heard, is no call.
@@ -456,6 +472,35 @@ mod tests {
             assert_eq!(settings().signature_in(&observed), heard, "{dtmf}");
             let is_good = settings().judge(&observed).word == Word::Good;
             assert_eq!(is_good, heard.is_some(), "{dtmf}");
+    }
+
+    fn a_refused_account_blames_us_and_a_refused_caller_blames_them() {
+        let account = Account {
+            user: "vigie".into(),
+            secret: crate::secret::SecretRef::Env("SECRET".into()),
+        };
+        let cases = [
+            (Some(&account), 401, Word::Blind, "wrong_password"),
+            (Some(&account), 403, Word::Blind, "wrong_password"),
+            (Some(&account), 503, Word::Down, "sip_503"),
+            (None, 401, Word::Down, "sip_401"),
+            (None, 403, Word::Down, "sip_403"),
+        ];
+        for (account, status, word, code) in cases {
+            let settings = Settings {
+                account: account.cloned(),
+                ..settings()
+            };
+            let verdict = settings.judge(&Observed {
+                outcome: Outcome::Refused {
+                    status,
+                    reason: "no".into(),
+                    cause: None,
+                },
+                ..a_good_call()
+            });
+            assert_eq!(verdict.word, word, "{account:?} {status}");
+            assert_eq!(verdict.failure.unwrap().code, code, "{account:?} {status}");
         }
     }
 

@@ -128,7 +128,16 @@ pub struct Failure {
     pub words: String,
 }
 
+/// Our account was refused: its user or secret is wrong, or the server has shut us out.
+pub const WRONG_PASSWORD: &str = "wrong_password";
+
 impl Failure {
+    /// Asking again now would make it worse: servers ban who fails to log in too often.
+    #[must_use]
+    pub fn is_of_login(&self) -> bool {
+        self.code == WRONG_PASSWORD
+    }
+
     pub fn new(blame: Blame, code: impl Into<Cow<'static, str>>, words: impl Into<String>) -> Self {
         Self {
             blame,

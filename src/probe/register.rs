@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Blame, Failure, Verdict, sip};
+use super::{Account, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
 use crate::calls::script::{Credentials, RegisterPlan, Route};
 use crate::sip::Transport;
@@ -40,23 +40,14 @@ impl Settings {
         }
     }
 
-    /// What was seen, as a verdict. A wrong password is one clear word and never asked again at once: the
-    /// servers ban whoever tries fifteen times.
+    /// What was seen, as a verdict. A wrong password is one clear word, and a fault of our own configuration.
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
         let verdict = match &observed.outcome {
             Outcome::Refused {
-                status: 401 | 403 | 407,
+                status: status @ (401 | 403 | 407),
                 ..
-            } => Verdict::down(Failure::new(
-                Blame::Refused,
-                "wrong_password",
-                format!(
-                    "the registrar refuses {} with this password: check user and secret, and that \
-                     fail2ban has not banned this machine",
-                    self.account.user
-                ),
-            )),
+            } => sip::login_refused(*status, &self.account),
             Outcome::Refused { .. }
             | Outcome::Completed { .. }
             | Outcome::HungUpByFarEnd { .. }
@@ -101,14 +92,14 @@ mod tests {
             ..a_good_call()
         };
         let cases = [
-            (401, "wrong_password"),
-            (403, "wrong_password"),
-            (503, "sip_503"),
+            (401, Word::Blind, "wrong_password"),
+            (403, Word::Blind, "wrong_password"),
+            (503, Word::Down, "sip_503"),
         ];
-        for (status, code) in cases {
+        for (status, word, code) in cases {
             let verdict = settings.judge(&refused(status));
-            assert_eq!(verdict.word, Word::Down, "{status}");
-            assert_eq!(verdict.failure.expect("down").code, code, "{status}");
+            assert_eq!(verdict.word, word, "{status}");
+            assert_eq!(verdict.failure.expect("not good").code, code, "{status}");
         }
         assert_eq!(settings.judge(&a_good_call()).word, Word::Good);
     }

@@ -1,6 +1,6 @@
 //! How a SIP task that did not reach its end is judged: the same words for calls, registrations, OPTIONS.
 
-use super::{Blame, CERTIFICATE_DATES, Failure, Verdict};
+use super::{Account, Blame, CERTIFICATE_DATES, Failure, Verdict, WRONG_PASSWORD};
 use crate::calls::FlowFault;
 use crate::calls::observe::{Observed, Outcome};
 
@@ -90,6 +90,20 @@ fn flow(fault: &FlowFault) -> Verdict {
     }
 }
 
+/// The server refuses an account of ours. That is a fault of our configuration, and says nothing of the
+/// server but that it answers.
+pub(super) fn login_refused(status: u16, account: &Account) -> Verdict {
+    Verdict::blind(
+        WRONG_PASSWORD,
+        format!(
+            "{status}: the server refuses {} with the secret {}: check user, secret and rights, and that \
+             fail2ban has not banned this machine; tried again every 10 minutes, or at once on `vigie \
+             reload`",
+            account.user, account.secret
+        ),
+    )
+}
+
 /// The verdict with how long the far end took to answer.
 pub(super) fn measured(verdict: Verdict, observed: &Observed) -> Verdict {
     match observed.answer_after {
@@ -103,8 +117,8 @@ pub(super) fn measured(verdict: Verdict, observed: &Observed) -> Verdict {
 /// A final refusal in the words of who has to mend it. The code is `sip_` and the status.
 pub(super) fn refused(status: u16, reason: &str, cause: Option<u16>) -> Failure {
     let advice = match status {
-        401 | 407 => "it asked for a password and refuses the one we gave: check user and secret",
-        403 => "it refuses us: check the account, the access list and fail2ban on the server",
+        401 | 407 => "it asks for a password, and this probe has no account",
+        403 => "it refuses us: check the access list and fail2ban on the server",
         404 => "it does not know this number: check the incoming call (SDA) and its context",
         408 => "the server behind it did not answer in time",
         480 => {

@@ -4,6 +4,7 @@
 use super::{Check, Verdict, call, options, register};
 use crate::calls::observe::Observed;
 use crate::calls::script::{Credentials, Route, Task};
+use crate::id::AccountId;
 
 /// What has to be known before a route is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,16 @@ impl<'a> Sip<'a> {
             Self::Register(settings) => Some(&settings.account),
             Self::Options(_) => None,
         }
+    }
+
+    /// What a server counts our failed log-ins by, if this logs in.
+    #[must_use]
+    pub fn login(self) -> Option<AccountId> {
+        let account = self.account()?;
+        let (uri, proxy) = self.destination();
+        let server = proxy.unwrap_or_else(|| uri.rsplit('@').next().unwrap_or(uri));
+        let login = format!("{} {} {server}", account.user, account.secret);
+        Some(AccountId::from(login.as_str()))
     }
 
     /// The job itself. `ladder`: record every message, for an engineer to read.

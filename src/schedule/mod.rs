@@ -5,8 +5,10 @@
 //!
 //! - A probe never overlaps itself; what is asked while it runs happens after it.
 //! - A run that would start too late is skipped, so that a stall or a suspend ends without a storm.
+//! - An account that a server refused is tried rarely, whoever asks.
 //! - A run whose end is never reported is given up after its time-out and a grace.
 
+mod account;
 mod cadence;
 pub mod spread;
 mod trunk;
@@ -14,8 +16,9 @@ mod trunk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::id::{ProbeId, Seed, TrunkId};
+use crate::id::{AccountId, ProbeId, Seed, TrunkId};
 use crate::time::Instant;
+use account::Account;
 use cadence::Cadence;
 use trunk::Trunk;
 
@@ -33,6 +36,8 @@ pub struct Settings {
     pub every: Duration,
     pub timeout: Duration,
     pub trunk: Option<TrunkId>,
+    /// The account it logs in with.
+    pub account: Option<AccountId>,
 }
 
 /// Why a run starts; later ones outrank earlier ones.
@@ -68,6 +73,8 @@ pub struct Schedule {
     running: BTreeMap<ProbeId, Running>,
     lost: BTreeSet<(Instant, ProbeId)>,
     trunks: BTreeMap<TrunkId, Trunk>,
+    /// Those that were refused and are not known to be good for all their probes again.
+    accounts: BTreeMap<AccountId, Account>,
 }
 
 #[derive(Debug)]
@@ -103,11 +110,13 @@ impl Schedule {
             running: BTreeMap::new(),
             lost: BTreeSet::new(),
             trunks: BTreeMap::new(),
+            accounts: BTreeMap::new(),
         }
     }
 
     /// These probes and no others from now on. One whose settings did not change keeps its moments;
-    /// a running one that is gone keeps its trunk until it ends.
+    /// a running one that is gone keeps its trunk until it ends. Refused accounts are tried at once: the
+    /// operator may have mended them.
     pub fn reconcile(&mut self, now: Instant, wanted: Vec<Settings>) {
         let mut old = std::mem::take(&mut self.entries);
         for settings in wanted {
@@ -120,6 +129,66 @@ impl Schedule {
         for entry in old.into_values() {
             self.unplan(&entry);
         }
+        for account in self.accounts.values_mut() {
+            account.forgive(now);
+        }
+        let shut: Vec<ProbeId> = self
+            .entries
+            .values()
+            .filter(|entry| self.account_of(&entry.settings).is_some())
+            .map(|entry| entry.settings.probe.clone())
+            .collect();
+        for probe in shut {
+            self.ask(&probe, now, Why::Routine);
+        }
+    }
+
+    /// The server refuses the account of this probe.
+    pub fn refused(&mut self, now: Instant, probe: &ProbeId) {
+        let Some(entry) = self.entries.get(probe) else {
+            return;
+        };
+        let Some(id) = entry.settings.account.clone() else {
+            return;
+        };
+        let account = self.accounts.entry(id.clone()).or_default();
+        account.refuse(now, probe);
+        // Those of the account that wait for a trunk wait for the account instead.
+        let mut waiting = Vec::new();
+        for (other, entry) in &mut self.entries {
+            let at = account.opens_at(other);
+            if entry.settings.account.as_ref() == Some(&id)
+                && at > now
+                && matches!(entry.phase, Phase::WaitingForTrunk)
+            {
+                let why = Why::Routine;
+                entry.phase = Phase::Planned { at, why };
+                waiting.push((at, other.clone(), entry.settings.trunk.clone()));
+            }
+        }
+        for (at, other, trunk) in waiting {
+            if let Some(trunk) = trunk.and_then(|id| self.trunks.get_mut(&id)) {
+                trunk.forget(&other);
+            }
+            self.wakes.insert((at, other));
+        }
+    }
+
+    /// The server takes the account of this probe.
+    pub fn let_in(&mut self, now: Instant, probe: &ProbeId) {
+        let entry = self.entries.get(probe);
+        let Some(id) = entry.and_then(|entry| entry.settings.account.as_ref()) else {
+            return;
+        };
+        if let Some(account) = self.accounts.get_mut(id)
+            && account.accept(now, probe)
+        {
+            self.accounts.remove(id);
+        }
+    }
+
+    fn account_of(&self, settings: &Settings) -> Option<&Account> {
+        self.accounts.get(settings.account.as_ref()?)
     }
 
     /// The entry, if its settings are still the same; else it is taken off the plan.
@@ -242,6 +311,18 @@ impl Schedule {
             entry.phase = Phase::Planned { at, why };
             self.wakes.insert((at, probe));
             return None;
+        }
+        if let Some(id) = &entry.settings.account
+            && let Some(account) = self.accounts.get_mut(id)
+        {
+            let opens = account.opens_at(&probe);
+            if opens > now {
+                let why = Why::Routine;
+                entry.phase = Phase::Planned { at: opens, why };
+                self.wakes.insert((opens, probe));
+                return None;
+            }
+            account.take_turn(now, &probe);
         }
         match entry.settings.trunk.clone() {
             None => Some(self.start(now, probe, why)),

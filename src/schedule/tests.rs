@@ -13,6 +13,7 @@ fn probe(name: &str, every: u64, trunk: Option<&str>) -> Settings {
         every: secs(every),
         timeout: secs(2),
         trunk: trunk.map(TrunkId::from),
+        account: None,
     }
 }
 

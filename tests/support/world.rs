@@ -13,7 +13,7 @@ use vigie::engine::output::Output;
 use vigie::engine::plant::{Line, Plant, Probe, Role, Target};
 use vigie::health::standing::{Change, Subject};
 use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
-use vigie::probe::{Blame, Check, Failure, Verdict, Word, call, icmp};
+use vigie::probe::{Blame, Check, Failure, Verdict, WRONG_PASSWORD, Word, call, icmp};
 use vigie::sip::emergency;
 use vigie::time::{Instant, Now, Utc};
 
@@ -41,6 +41,8 @@ pub(crate) enum FarEnd {
     Expired,
     /// Our own side fails.
     Blind,
+    /// It refuses our account.
+    LockedOut,
     /// The prober never reports.
     Lost,
 }
@@ -281,7 +283,8 @@ impl World {
             | FarEnd::Signs(_)
             | FarEnd::Limps
             | FarEnd::Refuses
-            | FarEnd::Expired => Duration::from_millis(5),
+            | FarEnd::Expired
+            | FarEnd::LockedOut => Duration::from_millis(5),
             FarEnd::Blind => Duration::from_micros(100),
             FarEnd::Silent => timeout,
             FarEnd::Lost => return,
@@ -388,6 +391,10 @@ fn verdict(far: Option<&FarEnd>, timeout: Duration) -> Option<(Verdict, Option<S
             None,
         ),
         FarEnd::Blind => (Verdict::blind("no_socket", "no free descriptor"), None),
+        FarEnd::LockedOut => (
+            Verdict::blind(WRONG_PASSWORD, "401: the server refuses vigie"),
+            None,
+        ),
         FarEnd::Lost => return None,
     })
 }

@@ -364,11 +364,12 @@ impl Core {
                     tracing::warn!("the [service] settings changed: they apply after a restart");
                 }
                 if loaded.plant == *self.plant {
+                    // What it refers to may have changed: a refused account is tried at once.
                     tracing::info!("the configuration was read again: the plant is the same");
-                    return;
+                } else {
+                    self.plant = Arc::new(loaded.plant);
+                    tracing::info!(targets = self.plant.targets.len(), "watching the new plant");
                 }
-                self.plant = Arc::new(loaded.plant);
-                tracing::info!(targets = self.plant.targets.len(), "watching the new plant");
                 self.handle(Input::Reconfigured(Arc::clone(&self.plant)));
             }
         }
