@@ -20,6 +20,7 @@ mod real_faults;
 mod real_sipp;
 mod real_transports;
 mod real_whole_plant;
+mod reload_tells_the_truth;
 mod restart_keeps_the_outage;
 mod sample_config;
 mod simulation;

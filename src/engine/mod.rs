@@ -236,6 +236,8 @@ impl Engine {
             .reconcile(now.instant, wiring::schedule(&self.plant));
         self.health.announce(now);
         self.perform_effects(now);
+        // A line may be gone whose going changed nothing that is left.
+        self.answer_again(now);
     }
 
     fn reconfigured(&mut self, now: Now, plant: Arc<Plant>) {
@@ -425,6 +427,10 @@ impl Engine {
             Event::Soft(change)
         };
         self.record(now, &event);
+        self.answer_again(now);
+    }
+
+    fn answer_again(&mut self, now: Now) {
         let answer = self.answer_now();
         if answer != self.answer {
             self.answered(now, answer);
