@@ -8,6 +8,7 @@
 mod a_wrong_clock_accuses_nobody;
 mod a_refused_account_is_left_alone;
 mod architecture;
+mod blindness_is_short;
 mod cli;
 mod fuzz;
 mod journal_keeps_every_fact;

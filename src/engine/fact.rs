@@ -70,7 +70,8 @@ pub enum Event {
     Tally {
         rows: Vec<TallyRow>,
     },
-    /// A probe has had no conclusive verdict for longer than its freshness limit: we do not see.
+    /// A probe has had no conclusive verdict for longer than its freshness limit, or three blind ones in a
+    /// row: we do not see.
     BlindBegan {
         probe: ProbeId,
     },

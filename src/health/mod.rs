@@ -9,6 +9,7 @@ mod judge;
 mod parents;
 pub mod record;
 pub mod replay;
+mod sight;
 pub mod standing;
 pub mod state;
 mod topology;
@@ -201,12 +202,18 @@ impl Health {
         if let Some(at) = record.stale_at() {
             self.stale.remove(&(at, probe.clone()));
         }
-        let again = record.observe(Some(now.instant), seen);
+        let next = record.observe(Some(now.instant), seen);
+        if next.lost_sight {
+            record.step(now.instant, Event::Stale, now.utc);
+            self.effects.push_back(Effect::Stale {
+                probe: probe.clone(),
+            });
+        }
         if let Some(at) = record.stale_at() {
             self.stale.insert((at, probe.clone()));
         }
         let after = record.state;
-        if again {
+        if next.ask_again {
             self.effects.push_back(Effect::Ask {
                 probe: probe.clone(),
                 after: CONFIRM_AFTER,
@@ -417,7 +424,31 @@ impl Health {
 
     fn hurry(&mut self, subject: &Subject, on: bool) {
         for probe in self.topology.proofs_of(subject) {
-            self.effects.push_back(Effect::Hurry { probe, on });
+            let on = self.topology.touched_by(&probe).iter().any(|one| {
+                let is_down = self
+                    .standing(one)
+                    .is_some_and(|standing| standing.word == Word::Down);
+                is_down && self.topology.proofs_of(one).contains(&probe)
+            });
+            let changes = if on {
+                self.hurried.insert(probe.clone())
+            } else {
+                self.hurried.remove(&probe)
+            };
+            if changes {
+                self.effects.push_back(Effect::Hurry { probe, on });
+            }
+        }
+    }
+
+    /// Says it all again: the schedule may have new entries, and the plant other proofs.
+    fn hurry_anew(&mut self) {
+        let before = std::mem::take(&mut self.hurried);
+        for subject in self.subjects() {
+            self.hurry(&subject);
+        }
+        for probe in before.difference(&self.hurried).cloned() {
+            self.effects.push_back(Effect::Hurry { probe, on: false });
         }
     }
 

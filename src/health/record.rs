@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ProbeSettings;
+use super::sight::{Run, Sight};
 use super::state::{Event, State};
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Now, Utc};
@@ -31,10 +32,20 @@ pub struct Seen {
     pub signature: Option<String>,
 }
 
+/// What a finished run asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    /// Ask again at once, from another source port.
+    pub(super) ask_again: bool,
+    /// Too many blind runs in a row: what was known is stale.
+    pub(super) lost_sight: bool,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub(super) settings: ProbeSettings,
     pub(super) state: State,
+    pub(super) sight: Sight,
     /// Send time of the first run that led to the present word.
     pub(super) since: Utc,
     /// Send time of the first run that pointed away from it.
@@ -64,6 +75,7 @@ impl Record {
         Self {
             settings,
             state: State::UNSEEN,
+            sight: Sight::Clear,
             since: now.utc,
             turned: now.utc,
             first_failed: None,
@@ -83,7 +95,13 @@ impl Record {
     #[must_use]
     pub fn is_news(&self, word: Word, failure: Option<&Failure>) -> bool {
         match word {
-            Word::Good => self.state != State::Good,
+            Word::Good => {
+                self.state != State::Good
+                    || self
+                        .last
+                        .as_ref()
+                        .is_some_and(|last| last.word == Word::Blind)
+            }
             Word::Degraded | Word::Down => true,
             Word::Blind => !self.last.as_ref().is_some_and(|last| {
                 last.word == Word::Blind
@@ -92,9 +110,8 @@ impl Record {
         }
     }
 
-    /// Takes in a finished run; says whether to ask again at once. `ended` is `None` for a run that
-    /// the journal tells from an earlier boot.
-    pub(super) fn observe(&mut self, ended: Option<Instant>, seen: Seen) -> bool {
+    /// Takes in a finished run. `ended` is `None` for a run that the journal tells from an earlier boot.
+    pub(super) fn observe(&mut self, ended: Option<Instant>, seen: Seen) -> Next {
         self.runs[index(seen.word)] += 1;
         match seen.word {
             Word::Good => {
@@ -121,7 +138,22 @@ impl Record {
         };
         let sent = seen.sent;
         self.last = Some(seen);
-        self.step(ended.unwrap_or_default(), event, sent)
+        let sight = self.sight.step(match event {
+            Event::Blind => Run::Blind,
+            Event::Good
+            | Event::Degraded
+            | Event::Down
+            | Event::LockedOut
+            | Event::Corroborated
+            | Event::Stale => Run::Conclusive,
+        });
+        self.sight = sight.sight;
+        let ask_again = self.step(ended.unwrap_or_default(), event, sent);
+        let knew = self.stale_at().is_some();
+        Next {
+            ask_again: ask_again || knew && sight.ask_again,
+            lost_sight: knew && sight.sight == Sight::Lost,
+        }
     }
 
     /// Any event; `sent` is when the run that brought it left.

@@ -47,7 +47,7 @@ pub enum Event {
     LockedOut,
     /// Other probes of the same target fail too: one failure of this one is enough.
     Corroborated,
-    /// No conclusive verdict for longer than the freshness limit.
+    /// No conclusive verdict for longer than the freshness limit, or too many blind ones in a row (`sight`).
     Stale,
 }
 
