@@ -15,6 +15,7 @@ mod journal_keeps_every_fact;
 mod loopback;
 mod never_an_emergency_number;
 mod no_test_is_no_pass;
+mod outage_ends_soon;
 mod pages;
 mod real_asterisk;
 mod real_faults;

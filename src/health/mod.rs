@@ -78,7 +78,7 @@ pub enum Effect {
     },
     /// While its target or line is down this proof is asked more often.
     Hurry { probe: ProbeId, on: bool },
-    /// Nothing conclusive was heard of this probe for too long.
+    /// Nothing conclusive was heard of this probe for too long, or too often in a row.
     Stale { probe: ProbeId },
     /// One failure of this oracle was enough, for hints of its target fail with it.
     Corroborated { probe: ProbeId },
@@ -95,6 +95,8 @@ pub struct Health {
     stale: BTreeSet<(Instant, ProbeId)>,
     /// When to judge again although nothing happened.
     again: BTreeSet<(Instant, Subject)>,
+    /// What the schedule was told to hurry.
+    hurried: BTreeSet<ProbeId>,
     effects: VecDeque<Effect>,
 }
 
@@ -119,6 +121,7 @@ impl Health {
             subjects: BTreeMap::new(),
             stale: BTreeSet::new(),
             again: BTreeSet::new(),
+            hurried: BTreeSet::new(),
             effects: VecDeque::new(),
         };
         health.reconcile(now, settings);
@@ -137,7 +140,8 @@ impl Health {
                 }));
             }
         }
-        self.judge(now, self.subjects.keys().cloned().collect());
+        self.judge(now, self.subjects());
+        self.hurry_anew();
     }
 
     #[must_use]
@@ -405,12 +409,8 @@ impl Health {
         self.again.extend(again_at.map(|at| (at, subject.clone())));
         judged.again_at = again_at;
         let changed = next != judged.standing;
+        let word_changed = next.word != judged.standing.word;
         if changed {
-            let was_down = judged.standing.word == Word::Down;
-            let is_down = next.word == Word::Down;
-            if was_down != is_down {
-                self.hurry(subject, is_down);
-            }
             self.effects.push_back(Effect::Changed(Change {
                 subject: subject.clone(),
                 from: judged.standing.word,
@@ -419,10 +419,14 @@ impl Health {
             judged.standing = next;
         }
         self.subjects.insert(subject.clone(), judged);
+        if word_changed {
+            self.hurry(subject);
+        }
         changed
     }
 
-    fn hurry(&mut self, subject: &Subject, on: bool) {
+    /// Hurries the proofs of this while it is down; one that proves something else too, until both are back.
+    fn hurry(&mut self, subject: &Subject) {
         for probe in self.topology.proofs_of(subject) {
             let on = self.topology.touched_by(&probe).iter().any(|one| {
                 let is_down = self

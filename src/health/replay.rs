@@ -107,15 +107,6 @@ impl Health {
             self.stale
                 .extend(record.stale_at().map(|at| (at, id.clone())));
         }
-        let down: Vec<_> = self
-            .subjects
-            .iter()
-            .filter(|(_, judged)| judged.standing.word == Word::Down)
-            .map(|(subject, _)| subject.clone())
-            .collect();
-        for subject in down {
-            self.hurry(&subject, true);
-        }
         self.tick(now);
     }
 }
