@@ -1,8 +1,22 @@
 //! A kill at any moment: the service comes back with the same states, and an outage goes on.
 
+use std::time::Duration;
+
+use vigie::engine::plant::Plant;
 use vigie::probe::Word;
 
-use crate::support::world::{FarEnd, World, minutes, seconds, telephony};
+use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
+
+/// The telephony, and servers of every lane that nobody calls.
+fn with_servers(seed: u64) -> Plant {
+    let mut plant = telephony(seed);
+    for (number, every) in [5, 5, 5, 30, 30, 300].into_iter().enumerate() {
+        let id = format!("srv{number}");
+        let ping = hint(&format!("{id}/ping"), every);
+        plant.targets.push(target(&id, &["switch"], vec![ping]));
+    }
+    plant
+}
 
 #[test]
 fn an_outage_survives_a_kill_and_keeps_its_beginning() {
@@ -19,6 +33,44 @@ fn an_outage_survives_a_kill_and_keeps_its_beginning() {
         assert_eq!((was.state, was.since), (is.state, is.since), "{}", was.id);
     }
     assert_eq!(world.changes, [], "no state is lost or invented");
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_and_invents_nothing() {
+    for seed in 0..40 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut world = World::watching(with_servers(seed));
+        world.run_for(minutes(6));
+        if chance.bool() {
+            world.far_end("xivo1", &FarEnd::Refuses);
+        }
+        world.far_end("srv1", &FarEnd::Silent);
+        world.run_for(minutes(2) + Duration::from_millis(chance.u64(..120_000)));
+        let before = world.view_now();
+        world.changes.clear();
+        world.killed_and_back(Duration::from_millis(chance.u64(500..5_000)));
+        world.run_for(minutes(1));
+        let after = world.view_now();
+        for (was, is) in before.targets.iter().zip(&after.targets) {
+            let (was, is) = (
+                (was.state, was.since, &was.id),
+                (is.state, is.since, &is.id),
+            );
+            assert_eq!(was, is, "seed {seed}");
+        }
+        assert_eq!(world.changes, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_blindness_before_the_kill_is_not_covered_by_the_heartbeat() {
+    let mut world = World::watching(with_servers(1));
+    world.run_for(minutes(6));
+    world.far_end("srv0", &FarEnd::Lost);
+    world.run_for(seconds(12));
+    world.killed_and_back(seconds(8));
+    world.run_for(seconds(15));
+    assert_eq!(world.word("srv0"), Word::Blind);
 }
 
 #[test]

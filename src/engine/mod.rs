@@ -42,8 +42,9 @@ use wiring::Wired;
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Changes within this time share one view: a fallen switch changes hundreds of targets at once.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
-/// A gap between heartbeats is time in which nobody watched: this is how sharp its edges are.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// A gap between heartbeats is time in which nobody watched: this is how sharp its edges are. The fast lane
+/// is stale after 17 s: this, a restart of five seconds and first runs within five more have to fit in.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// Good runs are journalled together this often; a crash forgets at most so many counts, no state.
 const TALLY_EVERY: Duration = Duration::from_secs(60);
 /// While a target or line is down its proof is asked this often: it bounds the end of an outage.

@@ -62,7 +62,7 @@ impl Engine {
             Event::Verdict(judged) => self.apply_verdict(at, judged),
             Event::Tally { rows } => {
                 for row in rows {
-                    self.apply_tally(at, row);
+                    self.apply_tally(at, utc, row);
                 }
             }
             Event::BlindBegan { probe } => self.health.replay_stale(at, utc, &probe),
@@ -82,7 +82,8 @@ impl Engine {
             Event::OwnFaultEnded { code } => {
                 self.own_faults.remove(&code);
             }
-            Event::ServiceStopped | Event::ClockStepped { .. } | Event::Heartbeat { .. } => {}
+            Event::Heartbeat { .. } => self.health.replay_heartbeat(at),
+            Event::ServiceStopped | Event::ClockStepped { .. } => {}
         }
     }
 
@@ -100,10 +101,14 @@ impl Engine {
         self.next_run = self.next_run.max(judged.run);
     }
 
-    fn apply_tally(&mut self, at: Option<Instant>, row: TallyRow) {
+    fn apply_tally(&mut self, at: Option<Instant>, utc: Utc, row: TallyRow) {
         let Some((probe, _)) = self.numbered.get(row.probe) else {
             return;
         };
+        // The row was written at `utc`, and tells of a run some time before.
+        let ago = utc.since(row.last_good.unwrap_or(utc));
+        let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+        let at = at.and_then(|at| at.0.checked_sub(ago)).map(Instant);
         let uncounted = Uncounted {
             good: row.good,
             blind: row.blind,

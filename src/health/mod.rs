@@ -95,6 +95,8 @@ pub struct Health {
     stale: BTreeSet<(Instant, ProbeId)>,
     /// When to judge again although nothing happened.
     again: BTreeSet<(Instant, Subject)>,
+    /// The last heartbeat that the journal tells, until `resume`.
+    last_beat: Option<Instant>,
     /// What the schedule was told to hurry.
     hurried: BTreeSet<ProbeId>,
     effects: VecDeque<Effect>,
@@ -121,6 +123,7 @@ impl Health {
             subjects: BTreeMap::new(),
             stale: BTreeSet::new(),
             again: BTreeSet::new(),
+            last_beat: None,
             hurried: BTreeSet::new(),
             effects: VecDeque::new(),
         };

@@ -191,6 +191,18 @@ impl Record {
         }
     }
 
+    /// We were watching at `beat`, and what the journal tells last of this is good. Good runs have no fact
+    /// each, but a bad one would have, and so would a proof that grew stale: it was fresh then.
+    pub(super) fn good_until(&mut self, beat: Instant) {
+        let was_good = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.word == Word::Good);
+        if was_good && self.state == State::Good {
+            self.seen_at = self.seen_at.max(Some(beat));
+        }
+    }
+
     /// Does the failure of this hint make one failure of `oracle` enough? Only if both are of one outage:
     /// it was good once, began to fail not long before the oracle, and the oracle was not good since. A
     /// ping that is never answered says nothing about a call that failed once.

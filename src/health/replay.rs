@@ -19,7 +19,7 @@ pub struct Uncounted {
     pub last_good: Option<Utc>,
     /// Send time, duration and figures of its last run, if that is one of these.
     pub last: Option<(Utc, Option<u64>, Vec<Measure>)>,
-    /// When they were told, on the present boot clock; `None` for an earlier boot.
+    /// When the last good one was sent, on the present boot clock; `None` for an earlier boot.
     pub at: Option<Instant>,
 }
 
@@ -63,6 +63,11 @@ impl Health {
         }
     }
 
+    /// We were watching at `at`.
+    pub fn replay_heartbeat(&mut self, at: Option<Instant>) {
+        self.last_beat = at;
+    }
+
     pub fn replay_stale(&mut self, at: Option<Instant>, utc: Utc, probe: &ProbeId) {
         if let Some(record) = self.probes.get_mut(probe) {
             record.step(at.unwrap_or_default(), Event::Stale, utc);
@@ -102,6 +107,11 @@ impl Health {
 
     /// Goes on from what was taken over.
     pub fn resume(&mut self, now: Now) {
+        if let Some(beat) = self.last_beat.take() {
+            for record in self.probes.values_mut() {
+                record.good_until(beat);
+            }
+        }
         self.stale.clear();
         for (id, record) in &self.probes {
             self.stale
