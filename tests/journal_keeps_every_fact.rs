@@ -37,6 +37,18 @@ fn chain(facts: &[Fact]) -> Chain {
     chain
 }
 
+/// The journal, and what it hands over when it is opened.
+async fn open(folder: &Path) -> Result<(Opened, Vec<Fact>), OpenError> {
+    let mut facts = Vec::new();
+    let opened = Journal::open(folder, |fact| {
+        facts.push(fact.clone());
+        Ok(())
+    })
+    .await?;
+    assert_eq!(opened.facts, facts.len() as u64);
+    Ok((opened, facts))
+}
+
 async fn committed(opened: &mut Opened, up_to: u64) {
     while let Some(report) = opened.reports.recv().await {
         if let Report::Committed { up_to: reached } = report
@@ -52,8 +64,8 @@ async fn committed(opened: &mut Opened, up_to: u64) {
 fn facts_come_back_in_order_after_a_clean_stop() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let opened = Journal::open(folder.path()).await.unwrap();
-        assert_eq!(opened.facts, []);
+        let (opened, facts) = open(folder.path()).await.unwrap();
+        assert_eq!(facts, []);
         let mut chain = chain(&[]);
         let written: Vec<Fact> = (0..2_500)
             .map(|number| chain.append(Now::default(), &event(number)))
@@ -62,8 +74,8 @@ fn facts_come_back_in_order_after_a_clean_stop() {
             opened.journal.append(fact.clone());
         }
         opened.journal.close().await;
-        let opened = Journal::open(folder.path()).await.unwrap();
-        assert_eq!(opened.facts, written);
+        let (opened, facts) = open(folder.path()).await.unwrap();
+        assert_eq!(facts, written);
         opened.journal.close().await;
     });
 }
@@ -72,11 +84,11 @@ fn facts_come_back_in_order_after_a_clean_stop() {
 fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let first = Journal::open(folder.path()).await.unwrap();
-        let second = Journal::open(folder.path()).await;
+        let (first, _) = open(folder.path()).await.unwrap();
+        let second = open(folder.path()).await;
         assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
         first.journal.close().await;
-        Journal::open(folder.path()).await.unwrap();
+        open(folder.path()).await.unwrap();
     });
 }
 
@@ -84,7 +96,7 @@ fn a_second_process_is_refused() {
 fn a_changed_fact_is_found_and_not_repaired() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let opened = Journal::open(folder.path()).await.unwrap();
+        let (opened, _) = open(folder.path()).await.unwrap();
         let mut chain = chain(&[]);
         for number in 0..9 {
             opened
@@ -105,7 +117,7 @@ fn a_changed_fact_is_found_and_not_repaired() {
         }
         sql.close().await.unwrap();
         for _ in 0..2 {
-            let Err(OpenError::Broken { broken, .. }) = Journal::open(folder.path()).await else {
+            let Err(OpenError::Broken { broken, .. }) = open(folder.path()).await else {
                 panic!("a changed fact went unseen");
             };
             assert_eq!(broken, ChainBreak::Changed { seq: 5 });
@@ -122,7 +134,7 @@ fn what_is_no_journal_is_refused_with_its_reason() {
     )
     .unwrap();
     runtime().block_on(async {
-        let error = Journal::open(folder.path()).await.unwrap_err();
+        let error = open(folder.path()).await.unwrap_err();
         assert!(error.to_string().contains("is damaged"), "{error}");
     });
 }
@@ -131,7 +143,7 @@ fn what_is_no_journal_is_refused_with_its_reason() {
 fn a_locked_file_is_a_fault_of_ours_and_its_facts_come_later() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let mut opened = Journal::open(folder.path()).await.unwrap();
+        let (mut opened, _) = open(folder.path()).await.unwrap();
         let mut chain = chain(&[]);
         let mut sql = sql(folder.path()).await;
         sqlx::query("BEGIN IMMEDIATE")
@@ -158,7 +170,7 @@ fn a_locked_file_is_a_fault_of_ours_and_its_facts_come_later() {
         };
         assert_eq!(opened.reports.recv().await, Some(over));
         opened.journal.close().await;
-        assert_eq!(Journal::open(folder.path()).await.unwrap().facts.len(), 2);
+        assert_eq!(open(folder.path()).await.unwrap().1.len(), 2);
     });
 }
 
@@ -166,7 +178,7 @@ fn a_locked_file_is_a_fault_of_ours_and_its_facts_come_later() {
 fn a_deleted_file_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let mut opened = Journal::open(folder.path()).await.unwrap();
+        let (mut opened, _) = open(folder.path()).await.unwrap();
         let mut chain = chain(&[]);
         opened
             .journal
@@ -226,8 +238,8 @@ fn a_kill_at_any_moment_loses_no_acknowledged_fact() {
         assert_eq!(left, 0, "round {round}: the child ended by itself");
         child.wait().unwrap();
         runtime().block_on(async {
-            let opened = Journal::open(folder.path()).await.unwrap();
-            let last = opened.facts.last().unwrap().seq;
+            let (opened, facts) = open(folder.path()).await.unwrap();
+            let last = facts.last().unwrap().seq;
             assert!(
                 last >= acknowledged,
                 "round {round}: {last} < {acknowledged}"
@@ -244,8 +256,8 @@ fn child_writes_until_it_is_killed() {
         return;
     };
     runtime().block_on(async {
-        let mut opened = Journal::open(Path::new(&folder)).await.unwrap();
-        let mut chain = chain(&opened.facts);
+        let (mut opened, facts) = open(Path::new(&folder)).await.unwrap();
+        let mut chain = chain(&facts);
         let mut chance = fastrand::Rng::with_seed(chain.seq);
         loop {
             for _ in 0..chance.u32(1..40) {
@@ -274,7 +286,7 @@ fn child_meets_a_full_disk() {
     // SAFETY: SIG_IGN runs no code.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
     runtime().block_on(async {
-        let mut opened = Journal::open(Path::new(&folder)).await.unwrap();
+        let (mut opened, _) = open(Path::new(&folder)).await.unwrap();
         let mut chain = chain(&[]);
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
         setrlimit(Resource::RLIMIT_FSIZE, 200_000, hard).unwrap();
@@ -297,8 +309,8 @@ fn child_meets_a_full_disk() {
         setrlimit(Resource::RLIMIT_FSIZE, hard, hard).unwrap();
         committed(&mut opened, chain.seq).await;
         opened.journal.close().await;
-        let opened = Journal::open(Path::new(&folder)).await.unwrap();
-        assert_eq!(opened.facts.last().unwrap().seq, chain.seq);
+        let (_, facts) = open(Path::new(&folder)).await.unwrap();
+        assert_eq!(facts.last().unwrap().seq, chain.seq);
         writeln!(std::io::stdout(), "all facts are there").unwrap();
     });
 }

@@ -109,3 +109,19 @@ fn a_replayed_journal_shows_the_same_page() {
     let replayed = serde_json::to_string(&world.replayed().view(world.now)).unwrap();
     assert_eq!(live, replayed);
 }
+
+#[test]
+fn a_calm_hour_is_a_small_part_of_the_journal() {
+    let mut world = World::watching(with_servers(1));
+    world.run_for(minutes(10));
+    let before = world.facts.len();
+    world.run_for(minutes(60));
+    let hour = &world.facts[before..];
+    let bytes = |kind: &str| -> usize {
+        let facts = hour.iter().filter(|fact| fact.kind == kind);
+        facts.map(|fact| fact.payload.len()).sum()
+    };
+    let probes: usize = world.plant.targets.iter().map(|one| one.probes.len()).sum();
+    assert!(bytes("tally") <= probes * 6 * 200, "{}", bytes("tally"));
+    assert!(bytes("heartbeat") <= 720 * 100, "{}", bytes("heartbeat"));
+}

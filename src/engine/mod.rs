@@ -45,8 +45,9 @@ const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
 /// A gap between heartbeats is time in which nobody watched: this is how sharp its edges are. The fast lane
 /// is stale after 17 s: this, a restart of five seconds and first runs within five more have to fit in.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
-/// Good runs are journalled together this often; a crash forgets at most so many counts, no state.
-const TALLY_EVERY: Duration = Duration::from_secs(60);
+/// Good runs are journalled together this often; a crash forgets at most so many counts and figures, no
+/// state. One row for every probe makes this the bulk of the journal: every minute would be 30 MB a day.
+const TALLY_EVERY: Duration = Duration::from_secs(600);
 /// While a target or line is down its proof is asked this often: it bounds the end of an outage.
 const HURRY: Duration = Duration::from_secs(15);
 

@@ -16,22 +16,30 @@ pub enum ReplayError {
 }
 
 impl Engine {
-    /// Takes over what the journal tells, before `Input::Started`.
+    /// Takes over what the journal tells, before `Input::Started`; verifies its chain.
     pub fn replay<'a>(
         &mut self,
         now: Now,
         facts: impl IntoIterator<Item = &'a Fact>,
     ) -> Result<(), ReplayError> {
         for fact in facts {
-            self.chain.resume(fact)?;
-            let event = fact.event().map_err(|error| ReplayError::Unreadable {
-                seq: fact.seq,
-                error,
-            })?;
-            let at = self.boot_moment(now, fact);
-            self.apply(now, at, fact.utc, event);
+            fact.follows(self.chain.seq, self.chain.hash)?;
+            self.take_over(now, fact)?;
         }
-        self.committed = self.chain.seq;
+        Ok(())
+    }
+
+    /// Takes over the next fact of a journal that verifies its chain itself.
+    pub fn take_over(&mut self, now: Now, fact: &Fact) -> Result<(), ReplayError> {
+        let event = fact.event().map_err(|error| ReplayError::Unreadable {
+            seq: fact.seq,
+            error,
+        })?;
+        self.chain.seq = fact.seq;
+        self.chain.hash = fact.hash;
+        self.committed = fact.seq;
+        let at = self.boot_moment(now, fact);
+        self.apply(now, at, fact.utc, event);
         Ok(())
     }
 

@@ -71,10 +71,6 @@ pub enum StartError {
     },
     #[error(transparent)]
     Journal(#[from] OpenError),
-    #[error(
-        "the journal cannot be taken over: {0}; keep it as evidence and start with an empty data folder"
-    )]
-    Replay(#[from] crate::engine::ReplayError),
     #[error("no sockets for the calls: {0}; look at the limits of the service (LimitNOFILE)")]
     Shard(std::io::Error),
     #[error("{}", .0.words)]
@@ -115,13 +111,11 @@ impl Service {
             folder: folder.display().to_string(),
             error,
         })?;
-        let opened = Journal::open(folder).await?;
         let boot_id = BootId::from(clock::boot_id().map_err(StartError::Boot)?.as_str());
         let now = clock::now();
         let mut engine = Engine::new(Arc::new(self.plant.clone()), boot_id);
-        engine.replay(now, &opened.facts)?;
-        tracing::info!(facts = opened.facts.len(), "took over the journal");
-        drop(opened.facts);
+        let opened = Journal::open(folder, |fact| engine.take_over(now, fact)).await?;
+        tracing::info!(facts = opened.facts, "took over the journal");
 
         let (view, shown) = watch::channel(Arc::new(starting(now, &self.plant.name)));
         let (stop_page, stopped) = tokio::sync::oneshot::channel();

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::engine::ReplayError;
 use crate::engine::fact::{ChainBreak, Fact};
 use crate::probe::Failure;
 use writer::{FileId, Queue, Writer};
@@ -44,8 +45,8 @@ pub struct Journal {
 pub struct Opened {
     pub journal: Journal,
     pub reports: mpsc::UnboundedReceiver<Report>,
-    /// The facts since the last checkpoint, verified like all before them, for `Engine::replay`.
-    pub facts: Vec<Fact>,
+    /// How many facts it holds; each was verified and handed over.
+    pub facts: u64,
 }
 
 /// Why the journal cannot be used.
@@ -59,18 +60,30 @@ pub enum OpenError {
         "the journal {path} is damaged: {broken}; keep the file as evidence and start with an empty data folder"
     )]
     Broken { path: String, broken: ChainBreak },
+    #[error(
+        "the journal {path} cannot be taken over: {error}; keep the file as evidence and start with an empty data folder"
+    )]
+    NotTaken { path: String, error: ReplayError },
     #[error("the journal {path} cannot be opened: {words}")]
     Unusable { path: String, words: String },
 }
 
 impl Journal {
-    /// Opens or creates `facts.sqlite` in `folder`, locks it, and verifies its chain.
-    pub async fn open(folder: &Path) -> Result<Opened, OpenError> {
-        Self::open_on(folder, writer::SLOW).await
+    /// Opens or creates `facts.sqlite` in `folder`, locks it, verifies its chain, and hands every fact to
+    /// `take` (`Engine::take_over`) on the way: a journal of years is never in memory as a whole.
+    pub async fn open(
+        folder: &Path,
+        take: impl FnMut(&Fact) -> Result<(), ReplayError>,
+    ) -> Result<Opened, OpenError> {
+        Self::open_on(folder, writer::SLOW, take).await
     }
 
     /// `slow`: an append that takes longer is told as a fault.
-    async fn open_on(folder: &Path, slow: Duration) -> Result<Opened, OpenError> {
+    async fn open_on(
+        folder: &Path,
+        slow: Duration,
+        take: impl FnMut(&Fact) -> Result<(), ReplayError>,
+    ) -> Result<Opened, OpenError> {
         let path = folder.join("facts.sqlite");
         let shown = path.display().to_string();
         let unusable = |words: String| OpenError::Unusable {
@@ -82,8 +95,7 @@ impl Journal {
         let sql = |error: sqlx::Error| unusable(fault::of(&path, &error).words);
         let mut connection = table::connect(&path, true).await.map_err(sql)?;
         table::migrate(&mut connection).await.map_err(sql)?;
-        let facts = table::read(&mut connection, &path).await?;
-        let committed = facts.last().map_or(0, |fact| fact.seq);
+        let facts = table::read(&mut connection, &path, take).await?;
 
         let queue = Arc::new(Queue::default());
         let (sender, reports) = mpsc::unbounded_channel();
@@ -94,7 +106,7 @@ impl Journal {
             queue: Arc::clone(&queue),
             reports: sender,
             slow,
-            committed,
+            committed: facts,
             _lock: lock,
         };
         let journal = Self {
@@ -161,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn an_append_that_takes_long_is_told_until_it_is_over() {
         let folder = tempfile::tempdir().unwrap();
-        let mut opened = Journal::open_on(folder.path(), Duration::from_millis(1))
+        let mut opened = Journal::open_on(folder.path(), Duration::from_millis(1), |_| Ok(()))
             .await
             .unwrap();
         // A foreign lock holds the append as a disk that hangs would.

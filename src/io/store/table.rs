@@ -7,12 +7,17 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSyn
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::OpenError;
+use crate::engine::ReplayError;
 use crate::engine::fact::{BootId, ChainBreak, ClockState, Fact, Hash};
 use crate::time::{Instant, Utc};
 
 /// A lock of somebody else (a backup, a `sqlite3` shell) is waited for so long before it counts as a
 /// fault: long enough for a read of theirs to end, short against the freshness of the page.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Rows read ahead. Each hand-over between SQLite's thread and ours costs two switches, which was most of the
+/// start on a journal of months; more rows than this save nothing more.
+const READ_AHEAD: usize = 1_000;
 
 /// Connects for writing. WAL with synchronous=FULL: every commit reaches the disk before it is
 /// acknowledged, so it survives a power cut; readers never block the writer.
@@ -23,6 +28,7 @@ pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnectio
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(READ_AHEAD)
         .disable_statement_logging()
         .connect()
         .await
@@ -42,12 +48,13 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), sql
         })
 }
 
-/// Reads the journal from the start, verifying every link; returns the facts since the last
-/// checkpoint. Never repairs anything.
+/// Reads the journal from the start, verifying every link, and hands each fact to `take`; only one is in
+/// memory at a time. Returns the number of the last. Never repairs anything.
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     path: &Path,
-) -> Result<Vec<Fact>, OpenError> {
+    mut take: impl FnMut(&Fact) -> Result<(), ReplayError>,
+) -> Result<u64, OpenError> {
     use tokio_stream::StreamExt as _;
     let unusable = |error: sqlx::Error| OpenError::Unusable {
         path: path.display().to_string(),
@@ -57,7 +64,6 @@ pub(super) async fn read(
         path: path.display().to_string(),
         broken,
     };
-    let mut facts = Vec::new();
     let mut last = (0, Hash::default());
     let mut rows = sqlx::query(
         "SELECT seq, utc, boot, boot_id, clock, kind, payload, prev, hash FROM fact ORDER BY seq",
@@ -70,16 +76,13 @@ pub(super) async fn read(
         let fact = fact(&row).ok_or_else(|| broken(ChainBreak::Changed { seq }))?;
         fact.follows(last.0, last.1).map_err(broken)?;
         last = (fact.seq, fact.hash);
-        if fact.kind == CHECKPOINT {
-            facts.clear();
-        }
-        facts.push(fact);
+        take(&fact).map_err(|error| OpenError::NotTaken {
+            path: path.display().to_string(),
+            error,
+        })?;
     }
-    Ok(facts)
+    Ok(last.0)
 }
-
-/// The kind that holds the whole state: what came before need not be replayed.
-const CHECKPOINT: &str = "checkpoint";
 
 /// The number of the last fact on disk.
 pub(super) async fn last_seq(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
