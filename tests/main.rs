@@ -28,6 +28,7 @@ mod sample_config;
 mod simulation;
 mod sip_device_habits;
 mod sip_torture;
+mod spares_the_callers;
 mod support;
 mod systemd_hears_the_service;
 mod telephony_states;

@@ -172,6 +172,7 @@ fn six_hundred_and_fifty_targets_dropped_at_once_are_seen_within_fifteen_seconds
         seed: Seed(650),
         targets,
         lines: Vec::new(),
+        trunks: Vec::new(),
     });
     world.run_for(seconds(30));
     let from = world.now.instant;
@@ -207,6 +208,7 @@ fn probes_of_a_big_plant_never_leave_as_a_herd() {
         seed: Seed(3),
         targets,
         lines: Vec::new(),
+        trunks: Vec::new(),
     });
     world.run_for(minutes(1));
     world.starts.clear();

@@ -33,7 +33,7 @@ use std::cell::RefCell;
 
 use toml::de::DeTable;
 
-use crate::engine::plant::Plant;
+use crate::engine::plant::{self, Plant};
 use crate::id::ProbeId;
 use context::Context;
 use error::Place;
@@ -159,6 +159,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     }
     root.finish();
     whole::judge(&targets, &trunks, &lines, &context);
+    let trunks: Vec<Trunk> = trunks.into_iter().map(|(trunk, _)| trunk).collect();
     let plant = Plant {
         name: head
             .as_ref()
@@ -166,8 +167,14 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         seed: head.map_or(crate::id::Seed(119), |head| head.seed),
         targets: targets.into_iter().map(|read| read.target).collect(),
         lines: lines.into_iter().map(|read| read.line).collect(),
+        trunks: trunks
+            .iter()
+            .map(|trunk| plant::Trunk {
+                id: trunk.id.clone(),
+                calls_per_hour_max: trunk.calls_per_hour_max,
+            })
+            .collect(),
     };
-    let trunks = trunks.into_iter().map(|(trunk, _)| trunk).collect();
     (settings, plant, trunks, context.references.into_inner())
 }
 

@@ -8,6 +8,7 @@ use super::probe_sip::digits;
 use super::reader::{At, Section};
 use crate::engine::plant::{Line, Target};
 use crate::id::{LineId, ProbeId, TargetId, TrunkId};
+use crate::schedule::CALLS_PER_HOUR_MAX;
 
 /// A target as read, with what is still to be compared with the rest of the file.
 #[derive(Debug)]
@@ -123,12 +124,10 @@ pub struct Trunk {
     pub name: String,
     /// Calls it can carry at once; 30 for a T2.
     pub channels: u16,
-    /// More synthetic calls than this an hour are refused: they would take the place of callers.
+    /// More synthetic calls than this an hour would take the place of callers: a file with more is refused,
+    /// and what failures ask for besides waits.
     pub calls_per_hour_max: u16,
 }
-
-/// One call a minute, and half as much again for a second number.
-pub(super) const CALLS_PER_HOUR_MAX: u16 = 90;
 
 pub(super) fn read_trunk(
     id: &At<String>,

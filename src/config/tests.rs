@@ -30,7 +30,7 @@ fn good(text: &str) -> Loaded {
     read("f", text).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:#?}"))
 }
 
-fn probe(entry: &str) -> crate::engine::plant::Probe {
+fn probe(entry: &str) -> plant::Probe {
     let loaded = good(&format!("{HEAD}probes = [{entry}]\n"));
     loaded.plant.targets[0].probes[0].clone()
 }

@@ -7,9 +7,10 @@ use super::context::Context;
 use super::error::Span;
 use super::probe_sip::holds_channel;
 use super::reader::{At, instead};
-use super::target::{CALLS_PER_HOUR_MAX, ReadLine, ReadTarget, Trunk};
+use super::target::{ReadLine, ReadTarget, Trunk};
 use crate::engine::plant::Probe;
 use crate::probe::Check;
+use crate::schedule::CALLS_PER_HOUR_MAX;
 
 pub(super) fn judge(
     targets: &[ReadTarget],

@@ -234,8 +234,11 @@ impl Engine {
         self.health.replay_forget(now, &forgotten, &dropped);
         self.known.retain(|subject| subjects.contains(subject));
         self.numbered = probes;
-        self.schedule
-            .reconcile(now.instant, wiring::schedule(&self.plant));
+        self.schedule.reconcile(
+            now.instant,
+            wiring::schedule(&self.plant),
+            wiring::calls_per_hour_max(&self.plant),
+        );
         self.health.announce(now);
         self.perform_effects(now);
         // A line may be gone whose going changed nothing that is left.

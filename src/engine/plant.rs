@@ -15,6 +15,16 @@ pub struct Plant {
     pub seed: Seed,
     pub targets: Vec<Target>,
     pub lines: Vec<Line>,
+    /// What is known of trunks that probes name; another carries as many calls as a schedule allows by itself.
+    pub trunks: Vec<Trunk>,
+}
+
+/// How much of a trunk is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    pub id: TrunkId,
+    /// Synthetic calls; more would take the place of callers.
+    pub calls_per_hour_max: u16,
 }
 
 /// One thing watched.

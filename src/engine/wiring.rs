@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::fact::Hash;
 use super::plant::{Plant, Probe, Role};
 use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
-use crate::id::ProbeId;
+use crate::id::{ProbeId, TrunkId};
 use crate::probe::Check;
 use crate::probe::task::Sip;
 use crate::schedule;
@@ -49,6 +49,13 @@ pub(super) fn schedule(plant: &Plant) -> Vec<schedule::Settings> {
             trunk: probe.trunk.clone(),
             account: Sip::of(&probe.check).and_then(Sip::login),
         })
+        .collect()
+}
+
+pub(super) fn calls_per_hour_max(plant: &Plant) -> BTreeMap<TrunkId, u16> {
+    let trunks = plant.trunks.iter();
+    trunks
+        .map(|trunk| (trunk.id.clone(), trunk.calls_per_hour_max))
         .collect()
 }
 

@@ -25,7 +25,7 @@ pub use judge::SERVED_BY_BACKUP;
 use judge::{Behind, Judgement};
 pub use record::{Record, Seen};
 use standing::{Change, Standing, Subject};
-use state::Event;
+use state::{Event, State};
 use topology::Topology;
 
 /// A failure is confirmed, and a recovery, after this pause: long enough for one lost burst to end.
@@ -230,15 +230,23 @@ impl Health {
         if before.turn() != after.turn()
             && let Some(worse) = after.turn()
         {
-            self.ask_around(probe, worse);
+            self.ask_around(probe, worse, false);
+        } else if after == State::Down && before.word() != Word::Down {
+            self.ask_around(probe, true, true);
         }
         self.corroborate(now.instant, probe);
         self.judge(now, self.topology.touched_by(probe));
     }
 
     /// A first failure asks at once those that could prove, disprove or explain it; a first good run
-    /// asks those that still fail.
-    fn ask_around(&mut self, probe: &ProbeId, worse: bool) {
+    /// asks those that still fail. Calls are spared for a flapping target, which would ask for them all day:
+    /// they are asked when its failure is confirmed.
+    fn ask_around(&mut self, probe: &ProbeId, worse: bool, confirmed: bool) {
+        let flaps = self
+            .topology
+            .target_of(probe)
+            .and_then(|target| self.standing_of(target))
+            .is_some_and(|standing| standing.unstable);
         for near in self.topology.near(probe) {
             let Some(record) = self.probes.get(near) else {
                 continue;
@@ -248,13 +256,12 @@ impl Health {
             } else {
                 record.state.word() != Word::Good
             };
-            // Calls into a plant that flaps would only add to its load.
-            let spared = record.settings.is_call && self.is_unstable_around(near);
-            if wanted && !spared {
+            let spared = record.settings.is_call && (flaps || self.is_unstable_around(near));
+            if wanted && spared == confirmed {
                 self.effects.push_back(Effect::Ask {
                     probe: near.clone(),
                     after: Duration::ZERO,
-                    confirm: false,
+                    confirm: confirmed,
                 });
             }
         }

@@ -20,6 +20,7 @@ use crate::id::{AccountId, ProbeId, Seed, TrunkId};
 use crate::time::Instant;
 use account::Account;
 use cadence::Cadence;
+pub use trunk::CALLS_PER_HOUR_MAX;
 use trunk::Trunk;
 
 /// The shell may report this long after a probe's own time-out before the run counts as lost:
@@ -73,6 +74,7 @@ pub struct Schedule {
     running: BTreeMap<ProbeId, Running>,
     lost: BTreeSet<(Instant, ProbeId)>,
     trunks: BTreeMap<TrunkId, Trunk>,
+    calls_per_hour_max: BTreeMap<TrunkId, u16>,
     /// Those that were refused and are not known to be good for all their probes again.
     accounts: BTreeMap<AccountId, Account>,
 }
@@ -110,6 +112,7 @@ impl Schedule {
             running: BTreeMap::new(),
             lost: BTreeSet::new(),
             trunks: BTreeMap::new(),
+            calls_per_hour_max: BTreeMap::new(),
             accounts: BTreeMap::new(),
         }
     }
@@ -117,7 +120,16 @@ impl Schedule {
     /// These probes and no others from now on. One whose settings did not change keeps its moments;
     /// a running one that is gone keeps its trunk until it ends. Refused accounts are tried at once: the
     /// operator may have mended them.
-    pub fn reconcile(&mut self, now: Instant, wanted: Vec<Settings>) {
+    pub fn reconcile(
+        &mut self,
+        now: Instant,
+        wanted: Vec<Settings>,
+        calls_per_hour_max: BTreeMap<TrunkId, u16>,
+    ) {
+        self.calls_per_hour_max = calls_per_hour_max;
+        for (id, trunk) in &mut self.trunks {
+            trunk.limit(limit_of(&self.calls_per_hour_max, id));
+        }
         let mut old = std::mem::take(&mut self.entries);
         for settings in wanted {
             let kept = old
@@ -328,7 +340,13 @@ impl Schedule {
             None => Some(self.start(now, probe, why)),
             Some(trunk) => {
                 entry.phase = Phase::WaitingForTrunk;
-                self.trunks.entry(trunk).or_default().wait(at, probe, why);
+                let limit = limit_of(&self.calls_per_hour_max, &trunk);
+                let trunk = self.trunks.entry(trunk).or_insert_with(|| {
+                    let mut trunk = Trunk::default();
+                    trunk.limit(limit);
+                    trunk
+                });
+                trunk.wait(at, probe, why);
                 None
             }
         }
@@ -429,6 +447,11 @@ impl Schedule {
             .map(|at| (at, Reason::Due));
         [due, lost, trunk].into_iter().flatten().min()
     }
+}
+
+fn limit_of(calls_per_hour_max: &BTreeMap<TrunkId, u16>, trunk: &TrunkId) -> u16 {
+    let said = calls_per_hour_max.get(trunk).copied();
+    said.unwrap_or(CALLS_PER_HOUR_MAX)
 }
 
 #[cfg(test)]

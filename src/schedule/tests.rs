@@ -19,7 +19,7 @@ fn probe(name: &str, every: u64, trunk: Option<&str>) -> Settings {
 
 fn with(probes: &[Settings]) -> Schedule {
     let mut schedule = Schedule::new(Seed(7));
-    schedule.reconcile(Instant(0), probes.to_vec());
+    schedule.reconcile(Instant(0), probes.to_vec(), BTreeMap::new());
     schedule
 }
 
@@ -125,7 +125,7 @@ fn a_removed_call_keeps_its_trunk_until_it_ends() {
     let mut schedule = with(&[probe("old", 60, Some("t2"))]);
     let (now, _) = schedule.deadline().unwrap();
     schedule.due(now);
-    schedule.reconcile(now, vec![probe("new", 1, Some("t2"))]);
+    schedule.reconcile(now, vec![probe("new", 1, Some("t2"))], BTreeMap::new());
     assert_eq!(schedule.due(now + secs(1)), None, "old still calls");
     schedule.ended(now + secs(1), &"old".into(), Some(true));
     assert_eq!(schedule.due(now + secs(1)).unwrap().probe, "new".into());
@@ -158,7 +158,7 @@ proptest! {
             })
             .collect();
         let mut schedule = Schedule::new(Seed(seed));
-        schedule.reconcile(Instant(0), probes.clone());
+        schedule.reconcile(Instant(0), probes.clone(), BTreeMap::new());
         let lasting = Duration::from_millis(lasting_ms);
         let mut asks = asks;
         asks.sort_by_key(|ask| ask.1);

@@ -471,6 +471,7 @@ pub(crate) fn telephony(seed: u64) -> Plant {
                 ("*2#".into(), "XIVO2".into()),
             ],
         }],
+        trunks: Vec::new(),
     }
 }
 
