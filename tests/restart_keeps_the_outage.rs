@@ -5,7 +5,7 @@ use std::time::Duration;
 use vigie::engine::plant::Plant;
 use vigie::probe::Word;
 
-use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
+use crate::support::world::{FarEnd, World, call, hint, minutes, seconds, target, telephony};
 
 /// The telephony, and servers of every lane that nobody calls.
 fn with_servers(seed: u64) -> Plant {
@@ -71,6 +71,30 @@ fn a_blindness_before_the_kill_is_not_covered_by_the_heartbeat() {
     world.killed_and_back(seconds(8));
     world.run_for(seconds(15));
     assert_eq!(world.word("srv0"), Word::Blind);
+}
+
+#[test]
+fn a_check_that_is_new_after_a_restart_is_unseen_since_then_and_not_since_1970() {
+    let mut world = World::watching(telephony(3));
+    world.run_for(minutes(3));
+    let began = world.now.utc;
+    let mut plant = telephony(3);
+    plant.targets[0]
+        .probes
+        .push(call("switch/call", "switch", 60));
+    world.plant = std::sync::Arc::new(plant);
+    world.changes.clear();
+    world.killed_and_back(seconds(2));
+    assert_eq!(
+        world.word("switch"),
+        Word::Blind,
+        "nobody has called it yet"
+    );
+    for (_, change) in &world.changes {
+        assert!(change.to.since >= began, "{change:?}");
+    }
+    world.run_for(minutes(1));
+    assert_eq!(world.word("switch"), Word::Good);
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Engine {
         self.chain.hash = fact.hash;
         self.committed = fact.seq;
         let at = self.boot_moment(now, fact);
-        self.apply(now, at, fact.utc, event);
+        self.apply(at, fact.utc, event);
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Engine {
         now.instant.0.checked_sub(ago).map(Instant)
     }
 
-    fn apply(&mut self, now: Now, at: Option<Instant>, utc: Utc, event: Event) {
+    fn apply(&mut self, at: Option<Instant>, utc: Utc, event: Event) {
         match event {
             Event::ServiceStarted { .. } => {
                 self.own_faults.clear();
@@ -61,7 +61,9 @@ impl Engine {
             }
             Event::Configured(configured) => {
                 let (probes, subjects) = (&configured.forgotten, &configured.dropped);
-                self.health.replay_forget(now, probes, subjects);
+                let instant = at.unwrap_or_default();
+                let then = Now { instant, utc };
+                self.health.replay_forget(then, probes, subjects);
                 for subject in subjects {
                     self.known.remove(subject);
                 }

@@ -31,7 +31,7 @@ use topology::Topology;
 /// A failure is confirmed, and a recovery, after this pause: long enough for one lost burst to end.
 const CONFIRM_AFTER: Duration = Duration::from_millis(500);
 
-/// Since when a subject that was not announced yet is in its state: it has no fact so far.
+/// Since when what was not announced yet is in its state: it has no fact so far.
 const UNBORN: Utc = Utc(0);
 
 /// What is judged, and how it hangs together.
@@ -133,6 +133,9 @@ impl Health {
 
     /// Records the first standing of what is new, then judges everything.
     pub fn announce(&mut self, now: Now) {
+        for record in self.probes.values_mut() {
+            record.born(now);
+        }
         for (subject, judged) in &mut self.subjects {
             if judged.standing.since == UNBORN {
                 judged.standing.since = now.utc;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::ProbeSettings;
 use super::sight::{Run, Sight};
 use super::state::{Event, State};
+use super::{ProbeSettings, UNBORN};
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Now, Utc};
 
@@ -88,6 +88,14 @@ impl Record {
             last_good: None,
             last_signature: None,
             runs: [0; 4],
+        }
+    }
+
+    /// It is asked for the first time from now on, if it was not known before.
+    pub(super) fn born(&mut self, now: Now) {
+        if self.since == UNBORN {
+            (self.since, self.turned) = (now.utc, now.utc);
+            self.confirmed_at = now.instant;
         }
     }
 
