@@ -286,6 +286,30 @@ fn a_flapping_target_is_unstable_and_stays_visible() {
 }
 
 #[test]
+fn a_step_of_the_wall_clock_neither_keeps_nor_ends_the_flag_of_a_flapping_target() {
+    for step_hours in [-2_i64, 2] {
+        let mut world = healthy();
+        for _ in 0..6 {
+            world.far_end("switch", &FarEnd::Silent);
+            world.run_for(seconds(45));
+            world.far_end("switch", &FarEnd::Answers);
+            world.run_for(seconds(45));
+        }
+        let unstable = |world: &World| world.view_now().targets[0].unstable;
+        assert!(unstable(&world));
+        let by_ns = step_hours * 3_600_000_000_000;
+        world.now.utc.0 += by_ns;
+        world.give(vigie::engine::input::Input::ClockStepped { by_ns });
+        world.run_for(seconds(40));
+        assert!(unstable(&world), "{step_hours} h: it swung a minute ago");
+        let replayed = world.replayed().view(world.now).targets[0].unstable;
+        assert!(replayed, "{step_hours} h: a restart knows it too");
+        world.run_for(minutes(15));
+        assert!(!unstable(&world), "{step_hours} h: it is calm since 15 min");
+    }
+}
+
+#[test]
 fn a_prober_that_never_reports_makes_its_probe_blind() {
     let mut world = healthy();
     world.far_end("switch", &FarEnd::Lost);

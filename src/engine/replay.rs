@@ -78,7 +78,7 @@ impl Engine {
             Event::BlindBegan { probe } => self.health.replay_stale(at, utc, &probe),
             Event::Corroborated { probe } => self.health.replay_corroborated(at, &probe),
             Event::Soft(change) | Event::Hard(change) => {
-                self.health.replay_change(utc, &change);
+                self.health.replay_change(at, &change);
                 self.known.insert(change.subject);
             }
             Event::Answered { to, .. } => {

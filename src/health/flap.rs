@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Utc;
+use crate::time::Instant;
 
 /// Six departures are three outages with their recoveries.
 const SWINGS_TO_BEGIN: usize = 6;
@@ -14,15 +14,16 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// A slow probe needs a longer window to show anything: so many of its intervals.
 const INTERVALS: u32 = 20;
 
-/// The departures of one target or line.
+/// The departures of one target or line, on the boot clock: a wall clock that is set must neither keep the
+/// flag nor end it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Flap {
-    swings: VecDeque<Utc>,
+    swings: VecDeque<Instant>,
 }
 
 impl Flap {
     /// A confirmed word was left, or put in doubt.
-    pub(super) fn swing(&mut self, at: Utc) {
+    pub(super) fn swing(&mut self, at: Instant) {
         self.swings.push_back(at);
         if self.swings.len() > SWINGS_TO_BEGIN * 4 {
             self.swings.pop_front();
@@ -30,7 +31,7 @@ impl Flap {
     }
 
     /// Is it unstable at `now`, having been so or not (`was`)?
-    pub(super) fn is_unstable(&self, now: Utc, every: Duration, was: bool) -> bool {
+    pub(super) fn is_unstable(&self, now: Instant, every: Duration, was: bool) -> bool {
         let window = WINDOW.max(every * INTERVALS);
         let recent = self
             .swings
@@ -41,7 +42,7 @@ impl Flap {
     }
 
     /// How long from `now` until the flag could end by itself.
-    pub(super) fn may_end_in(&self, now: Utc, every: Duration) -> Duration {
+    pub(super) fn may_end_in(&self, now: Instant, every: Duration) -> Duration {
         let window = WINDOW.max(every * INTERVALS);
         let keeps = self.swings.iter().rev().nth(SWINGS_TO_END);
         keeps.map_or(Duration::ZERO, |at| window.saturating_sub(now.since(*at)))
@@ -56,7 +57,7 @@ mod tests {
     fn the_flag_begins_at_six_swings_and_ends_when_two_are_left() {
         let every = Duration::from_secs(5);
         let mut flap = Flap::default();
-        let at = |minute: u64| Utc(0) + Duration::from_secs(60 * minute);
+        let at = |minute: u64| Instant(0) + Duration::from_secs(60 * minute);
         for minute in 0..5 {
             flap.swing(at(minute));
             assert!(!flap.is_unstable(at(minute), every, false));

@@ -387,14 +387,15 @@ impl Health {
         next.because_of = explanation.because_of;
         next.answered_by = answered_by;
         if judged.standing.swings_to(&next) {
-            judged.flap.swing(now.utc);
+            judged.flap.swing(now.instant);
         }
-        next.unstable = judged
-            .flap
-            .is_unstable(now.utc, judged.every, judged.standing.unstable);
+        next.unstable =
+            judged
+                .flap
+                .is_unstable(now.instant, judged.every, judged.standing.unstable);
         let flap_ends = next
             .unstable
-            .then(|| now.instant + judged.flap.may_end_in(now.utc, judged.every));
+            .then(|| now.instant + judged.flap.may_end_in(now.instant, judged.every));
         let again_at = [judged.held_until, judgement.again_at, flap_ends];
         self.settle(
             now.instant,

@@ -74,10 +74,13 @@ impl Health {
         }
     }
 
-    pub fn replay_change(&mut self, utc: Utc, change: &Change) {
+    /// A swing from before this boot is forgotten: after a reboot the flag ends if nothing swings any more.
+    pub fn replay_change(&mut self, at: Option<Instant>, change: &Change) {
         if let Some(judged) = self.subjects.get_mut(&change.subject) {
-            if judged.standing.swings_to(&change.to) {
-                judged.flap.swing(utc);
+            if let Some(at) = at
+                && judged.standing.swings_to(&change.to)
+            {
+                judged.flap.swing(at);
             }
             judged.standing = change.to.clone();
         }
