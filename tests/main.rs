@@ -25,6 +25,7 @@ mod real_whole_plant;
 mod reload_tells_the_truth;
 mod restart_keeps_the_outage;
 mod sample_config;
+mod session_timers;
 mod simulation;
 mod sip_device_habits;
 mod sip_torture;

@@ -12,7 +12,7 @@ use crate::sip::emergency::is_emergency;
 use crate::sip::endpoint::authorization::Verdict;
 use crate::sip::endpoint::core::Core;
 use crate::sip::endpoint::{Happened, OfferMethod, Response};
-use crate::sip::header::{Refresher, SessionExpires};
+use crate::sip::header::{MinSe, Refresher, SessionExpires};
 use crate::sip::wire::{HeaderName, Index, Method, StatusCode};
 use crate::time::Instant;
 
@@ -20,6 +20,10 @@ use crate::time::Instant;
 pub(super) const MIN_SE: Duration = Duration::from_secs(90);
 /// How long the owner may take to answer an offer. Longer, and the far end repeats its re-INVITE (T1).
 const OFFER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// When a refresh is tried again with the interval that was asked for: at once, a far end that asks for more
+/// each time would be answered without end.
+const SOON: Duration = Duration::from_secs(1);
 
 /// An offer that waits for the owner, or a change of ours that waits for its second try.
 #[derive(Debug)]
@@ -44,9 +48,10 @@ enum Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionTimer {
     Off,
-    /// We refresh.
+    /// We refresh; if that does not succeed, we end the call while the far end still knows it.
     Refresh {
         at: Instant,
+        until: Instant,
         interval: Duration,
         by_update: bool,
     },
@@ -85,17 +90,17 @@ impl SessionTimer {
     /// §10: the refresher refreshes at half the interval; the other side ends the call a little before
     /// the interval is over.
     fn start(now: Instant, interval: Duration, ours: bool, by_update: bool) -> Self {
+        let margin = (interval / 3).min(Duration::from_secs(32));
+        let until = now + (interval - margin);
         if ours {
             Self::Refresh {
                 at: now + interval / 2,
+                until,
                 interval,
                 by_update,
             }
         } else {
-            let margin = (interval / 3).min(Duration::from_secs(32));
-            Self::Expire {
-                at: now + (interval - margin),
-            }
+            Self::Expire { at: until }
         }
     }
 }
@@ -335,6 +340,8 @@ impl Call {
             self.pending = Some(Pending::new(Waiting::Again(why), until));
         } else if ends_dialog(status) {
             self.bye(core, now, Happened::EndedByPeer { cause: None });
+        } else if why == Why::Refresh {
+            self.lengthen_session(now, status, response);
         } else if why == Why::Change {
             self.party
                 .tell(core, Happened::OfferAnswered { status, sdp: None });
@@ -371,13 +378,33 @@ impl Call {
             self.refresh(core, now);
         } else if ends_dialog(status) {
             self.bye(core, now, Happened::EndedByPeer { cause: None });
+        } else {
+            self.lengthen_session(now, status, response);
         }
-        // Any other refusal: the next try comes with the timer, which `refresh` has set.
     }
 
-    /// What a 2xx says about the session timer.
+    /// A refresh was refused. Of 422 the interval is learnt for a try soon (§7.4); of any other the next try
+    /// comes with the timer, which `refresh` has set.
+    fn lengthen_session(&mut self, now: Instant, status: StatusCode, response: &Index<'_>) {
+        let SessionTimer::Refresh { at, interval, .. } = &mut self.session else {
+            return;
+        };
+        let asked = response
+            .first(HeaderName::MinSe)
+            .and_then(|header| MinSe::read(&header.text()).ok());
+        if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
+            && let Some(MinSe(asked)) = asked
+            && asked > *interval
+        {
+            *interval = asked;
+            *at = now + SOON;
+        }
+    }
+
+    /// What a 2xx says about the session timer; one that says nothing ends it (§7.2).
     pub(super) fn start_session_timer(&mut self, now: Instant, response: &Index<'_>) {
         let Some(header) = response.first(HeaderName::SessionExpires) else {
+            self.session = SessionTimer::Off;
             return;
         };
         if let Ok(session) = SessionExpires::read(&header.text()) {
@@ -423,6 +450,7 @@ impl Call {
 
     fn refresh(&mut self, core: &mut Core, now: Instant) {
         let SessionTimer::Refresh {
+            until,
             interval,
             by_update,
             ..
@@ -432,10 +460,20 @@ impl Call {
         };
         // The next try, should this one be refused.
         self.session = SessionTimer::Refresh {
-            at: now + interval / 4,
+            at: (now + interval / 8).min(until),
+            until,
             interval,
             by_update,
         };
+        // §14.1: one at a time.
+        let under_way = self.outgoing.iter().any(Outgoing::is_open)
+            || self
+                .exchanges
+                .iter()
+                .any(|exchange| exchange.purpose == Purpose::Refresh && exchange.is_open());
+        if under_way {
+            return;
+        }
         if by_update {
             let lines = format!(
                 "Contact: {}\r\nSupported: timer\r\nSession-Expires: {}\r\n",
@@ -457,6 +495,11 @@ impl Call {
             self.decide(core, now);
         }
         match self.session {
+            SessionTimer::Refresh { until, .. } if until <= now => {
+                let words = "our refreshes had no success (RFC 4028 §10): ended";
+                self.party.note(core, now, words);
+                self.bye(core, now, Happened::SessionExpired);
+            }
             SessionTimer::Refresh { at, .. } if at <= now => {
                 self.authorization.begin();
                 self.refresh(core, now);

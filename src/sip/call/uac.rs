@@ -106,7 +106,8 @@ impl Call {
         .lines(credentials.as_bytes())
         .line("Allow", &[ALLOW.as_bytes()])
         .line("Supported", &[b"100rel, timer"]);
-        if let Some(interval) = caller.invite.session_expires {
+        // Asked for a longer one (422) where we had asked for none, a proxy had put in its own: ours stands.
+        if let Some(interval) = caller.invite.session_expires.or(caller.min_se) {
             let interval = interval.max(caller.min_se.unwrap_or(MIN_SE));
             let seconds = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
             head.number("Session-Expires", seconds, "");
