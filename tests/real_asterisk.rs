@@ -297,3 +297,18 @@ fn an_update_in_the_call_is_answered() {
         plant.log("xivo1")
     );
 }
+
+/// The only test that waits: half of the shortest session interval there is (RFC 4028 §4, §10).
+#[test]
+#[ignore = "needs Asterisk: tests/run peers"]
+fn a_long_call_outlives_its_session_timer() {
+    let plant = RealPlant::start_with(&["xivo1"], &[("VIGIE_LAB_SESSION_EXPIRES", "90")]);
+    plant.log_sip("xivo1");
+    let report = probe(&["call", "sip:0199001190@127.0.1.1", "--hold", "50s"]);
+    report.assert_good();
+    let log = plant.log("xivo1");
+    assert!(log.contains("Session-Expires: 90;refresher="), "{log}");
+    let refreshes = report.steps("UPDATE sip") + report.steps("INVITE sip") - 1;
+    assert!(refreshes >= 1, "nobody refreshed: {:#}\n{log}", report.json);
+    assert_eq!(report.steps("BYE sip"), 1, "{:#}", report.json);
+}

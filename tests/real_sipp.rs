@@ -191,6 +191,25 @@ fn a_caller_on_hold_stays() {
 
 #[test]
 #[ignore = "needs SIPp: tests/run peers"]
+fn a_session_that_the_far_end_refreshes_goes_on() {
+    let (report, far_end) = call("session_refresh", &[], &["--hold", "2s"]);
+    assert_eq!(far_end.requests("BYE"), 1, "{}", far_end.story());
+    assert_eq!(report.steps("UPDATE sip"), 1, "{:#}", report.json);
+    // None of ours: the far end refreshes, and a probe is over before it would be our turn.
+    assert_eq!(far_end.requests("UPDATE"), 0, "{}", far_end.story());
+    assert_eq!(far_end.requests("INVITE"), 1, "{}", far_end.story());
+}
+
+#[test]
+#[ignore = "needs SIPp: tests/run peers"]
+fn a_session_that_is_too_short_is_asked_for_again() {
+    let (report, far_end) = call("session_too_short", &[], &["--hold", "1s"]);
+    assert!(report.json["answer_ms"].is_number(), "{:#}", report.json);
+    assert_eq!(far_end.requests("INVITE"), 2, "{}", far_end.story());
+}
+
+#[test]
+#[ignore = "needs SIPp: tests/run peers"]
 fn a_line_without_a_voice_is_not_good() {
     let (report, _) = call("one_way_audio", &[], &["--hold", "1s"]);
     assert_ne!(report.verdict(), "good", "{:#}", report.json);
