@@ -244,6 +244,7 @@ impl Calls {
         let unheard = matches!(outcome, Outcome::NoAnswer { heard: None, .. });
         match job.task {
             Task::Call(_) => {
+                job.seen.held = job.seen.answered.map(|at| now.instant.since(at));
                 job.stage = Stage::Leaving { outcome };
                 self.endpoint.hang_up(now, key);
                 if unheard {
@@ -272,6 +273,8 @@ impl Calls {
         let Some(job) = self.job(name) else { return };
         if let Stage::Leaving { outcome } = &job.stage {
             let outcome = outcome.clone();
+            job.seen.goodbye_unanswered =
+                job.seen.answered.is_some() && matches!(outcome, Outcome::Completed { .. });
             job.ladder.note(
                 now.instant,
                 "no answer to our leaving yet; reported without it",

@@ -82,6 +82,8 @@ pub(super) struct Seen {
     pub(super) answered: Option<Instant>,
     pub(super) server: Option<Box<str>>,
     pub(super) granted: Option<Duration>,
+    pub(super) held: Option<Duration>,
+    pub(super) goodbye_unanswered: bool,
 }
 
 impl Job {
@@ -121,6 +123,7 @@ impl Job {
         let ladder = std::mem::replace(&mut self.ladder, nothing);
         let media = self.media.take();
         let first_packet = media.as_ref().and_then(|media| media.seen.first_packet);
+        let last_packet = media.as_ref().and_then(|media| media.seen.last_packet);
         Observed {
             started: self.started,
             finished: now,
@@ -131,6 +134,9 @@ impl Job {
             first_media_after: first_packet
                 .zip(seen.answered)
                 .map(|(packet, answered)| packet.since(answered)),
+            last_media_after: last_packet
+                .zip(seen.answered)
+                .map(|(packet, answered)| packet.since(answered)),
             early_media: first_packet
                 .is_some_and(|packet| seen.answered.is_none_or(|answered| packet < answered)),
             echo_dbov: media.as_ref().and_then(|media| media.echo_dbov()),
@@ -139,6 +145,8 @@ impl Job {
                 .map_or_else(RtpSeen::default, |media| media.figures()),
             dtmf: media.map_or_else(String::new, |media| media.seen.dtmf),
             server: seen.server.map(String::from),
+            held: seen.held,
+            goodbye_unanswered: seen.goodbye_unanswered,
             granted: seen.granted,
             ladder: ladder.into_steps(),
         }

@@ -44,6 +44,8 @@ pub(super) struct Media {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) first_packet: Option<Instant>,
+    /// Of sound or digits.
+    pub(super) last_packet: Option<Instant>,
     pub(super) dtmf: String,
     wrong_source: u64,
     wrong_payload: u64,
@@ -298,6 +300,7 @@ impl Media {
             self.session.hear(stamp, &packet, false);
             // A digit is heard as well as a voice is.
             self.seen.first_packet.get_or_insert(stamp);
+            self.seen.last_packet = Some(stamp);
             let event = dtmf::Event::parse(packet.payload)?;
             let digit = self.receiver.hear(packet.timestamp, event)?;
             self.seen.dtmf.push(digit);
@@ -309,6 +312,7 @@ impl Media {
                 .then_some(Remark::WrongPayload(packet.payload_type));
         };
         self.session.hear(stamp, &packet, true);
+        self.seen.last_packet = Some(stamp);
         if self.answered {
             self.echo
                 .hear(packet.payload.iter().map(|octet| law.decode(*octet)));

@@ -86,6 +86,8 @@ pub struct Observed {
     pub answer_after: Option<Duration>,
     /// From the 2xx to the first RTP packet; zero when early media came before.
     pub first_media_after: Option<Duration>,
+    /// From the 2xx to the last RTP packet.
+    pub last_media_after: Option<Duration>,
     pub early_media: bool,
     /// Digits heard by RFC 4733, in order.
     pub dtmf: String,
@@ -94,6 +96,10 @@ pub struct Observed {
     pub rtp: RtpSeen,
     /// Server or User-Agent of the far end.
     pub server: Option<String>,
+    /// From the 2xx until we hung up; longer than planned only if we came late ourselves.
+    pub held: Option<Duration>,
+    /// Our BYE had no answer when the report could not wait any longer.
+    pub goodbye_unanswered: bool,
     /// Expires granted by a registrar.
     pub granted: Option<Duration>,
     pub ladder: Vec<Step>,

@@ -13,6 +13,12 @@ const OWN_LATENESS_US_MAX: u64 = 5_000;
 /// Our tone at −16 dBm0 comes back at about −19 dBov; weaker than this it is noise, not an echo.
 const ECHO_DBOV_MIN: f64 = -45.0;
 
+/// Coming so late to hang up or to give up says that we stood still: overload, suspend, a stepped clock.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
+/// An echo that is silent for so long before we hang up has stopped: no loss and no jitter looks like it.
+const STOPPED: Duration = Duration::from_secs(1);
+
 /// What to ask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -110,7 +116,36 @@ impl Settings {
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
             .or_else(|| self.judge_quality(observed))
             .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
-        measured(verdict, observed)
+        measured(self.doubted(verdict, observed), observed)
+    }
+
+    /// What went wrong while we stood still ourselves is not theirs.
+    fn doubted(&self, verdict: Verdict, observed: &Observed) -> Verdict {
+        let late = match &observed.outcome {
+            Outcome::Completed { .. } => {
+                observed.held.unwrap_or_default().saturating_sub(self.hold)
+            }
+            Outcome::NoAnswer { after, .. } => after.saturating_sub(self.answer_within),
+            Outcome::HungUpByFarEnd { .. }
+            | Outcome::Refused { .. }
+            | Outcome::SentToEmergency { .. }
+            | Outcome::Misbehaved { .. }
+            | Outcome::Flow(_)
+            | Outcome::Aborted
+            | Outcome::Ours { .. } => Duration::ZERO,
+        };
+        match &verdict.failure {
+            Some(failure) if late > STOOD_STILL && failure.blame != Blame::Ours => Verdict::blind(
+                "own_overload",
+                format!(
+                    "{}; but we came {:.1} s late ourselves, so nothing is said of the line: relieve this \
+                     machine, or look at suspend",
+                    failure.words,
+                    late.as_secs_f64()
+                ),
+            ),
+            Some(_) | None => verdict,
+        }
     }
 
     /// Sound came, all of it from a host that the SDP does not name: most gateways let it pass, and a
@@ -155,8 +190,12 @@ impl Settings {
             return None;
         }
         let Some(first) = observed.first_media_after else {
-            let words = "answered, and not one RTP packet came: the caller hears silence; \
-                         look at the RTP ports, the firewall and the addresses in the SDP";
+            let words = if observed.last_media_after.is_some() {
+                "answered and signed by digits, and no sound came after them: the caller hears silence"
+            } else {
+                "answered, and not one RTP packet came: the caller hears silence; \
+                 look at the RTP ports, the firewall and the addresses in the SDP"
+            };
             return Some(Failure::new(Blame::Silent, "no_media", words));
         };
         if first > self.media_within {
@@ -173,6 +212,13 @@ impl Settings {
         let echo = observed
             .echo_dbov
             .is_some_and(|level| level >= ECHO_DBOV_MIN);
+        // An echo that has not begun because the far end is gone is no one-way audio.
+        let gone = observed
+            .goodbye_unanswered
+            .then(|| self.judge_end_of_sound(observed));
+        if let Some(stopped) = gone.flatten() {
+            return Some(stopped);
+        }
         if self.hear == Hear::Echo && !echo {
             let words = match observed.echo_dbov {
                 Some(level) => format!(
@@ -186,7 +232,27 @@ impl Settings {
             };
             return Some(Failure::new(Blame::Misbehaved, "one_way_audio", words));
         }
-        None
+        self.judge_end_of_sound(observed)
+    }
+
+    /// A far end that dies in the call loses no packet by its numbers: the echo just stops.
+    fn judge_end_of_sound(&self, observed: &Observed) -> Option<Failure> {
+        let we_hung_up = matches!(observed.outcome, Outcome::Completed { .. });
+        let last = observed.last_media_after.unwrap_or_default();
+        let silent = observed.held.unwrap_or(self.hold).saturating_sub(last);
+        if self.hear != Hear::Echo || !we_hung_up || silent <= STOPPED {
+            return None;
+        }
+        Some(Failure::new(
+            Blame::Silent,
+            "media_stopped",
+            format!(
+                "the sound stopped {:.1} s after the answer, {:.1} s before we hung up: the far end died in \
+                 the call, or the way there broke",
+                last.as_secs_f64(),
+                silent.as_secs_f64()
+            ),
+        ))
     }
 
     /// The call can be held, but something is not as agreed.
@@ -202,6 +268,13 @@ impl Settings {
                     "it hung up{cause} {:.1} s after the answer, before we did",
                     after.as_secs_f64()
                 ),
+            ));
+        }
+        if observed.goodbye_unanswered {
+            return Some(Failure::new(
+                Blame::Silent,
+                "goodbye_unanswered",
+                "our BYE had no answer: the far end died at the end of the call, or keeps a channel taken",
             ));
         }
         if self.signatures.is_empty() || self.signature_in(observed).is_some() {
@@ -380,6 +453,68 @@ mod tests {
                 },
                 Word::Down,
                 Some("one_way_audio"),
+            ),
+            (
+                "the echo stops in the middle",
+                Observed {
+                    last_media_after: Some(Duration::from_millis(1200)),
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("media_stopped"),
+            ),
+            (
+                "the far end hangs up, and its sound ends with it",
+                Observed {
+                    outcome: Outcome::HungUpByFarEnd {
+                        after: Duration::from_millis(1200),
+                        cause: None,
+                    },
+                    last_media_after: Some(Duration::from_millis(1200)),
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("hung_up_early"),
+            ),
+            (
+                "the far end is gone before the echo began",
+                Observed {
+                    echo_dbov: None,
+                    last_media_after: Some(Duration::from_millis(700)),
+                    goodbye_unanswered: true,
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("media_stopped"),
+            ),
+            (
+                "it lives, and hears nothing to send back",
+                Observed {
+                    echo_dbov: None,
+                    last_media_after: Some(Duration::from_millis(700)),
+                    ..good.clone()
+                },
+                Word::Down,
+                Some("one_way_audio"),
+            ),
+            (
+                "we slept through the second half",
+                Observed {
+                    held: Some(Duration::from_secs(600)),
+                    last_media_after: Some(Duration::from_millis(1500)),
+                    ..good.clone()
+                },
+                Word::Blind,
+                Some("own_overload"),
+            ),
+            (
+                "nobody answers our BYE",
+                Observed {
+                    goodbye_unanswered: true,
+                    ..good.clone()
+                },
+                Word::Degraded,
+                Some("goodbye_unanswered"),
             ),
             (
                 "sound after three seconds",

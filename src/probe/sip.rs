@@ -187,6 +187,7 @@ pub(super) mod tests {
             progress_after: Some(Duration::from_millis(2)),
             answer_after: Some(Duration::from_millis(9)),
             first_media_after: Some(Duration::from_millis(600)),
+            last_media_after: Some(Duration::from_millis(2990)),
             early_media: false,
             dtmf: "*1#".into(),
             echo_dbov: Some(-19.0),
@@ -200,6 +201,8 @@ pub(super) mod tests {
                 ..RtpSeen::default()
             },
             server: Some("XiVO PBX".into()),
+            held: Some(Duration::from_secs(3)),
+            goodbye_unanswered: false,
             granted: None,
             ladder: Vec::new(),
         }

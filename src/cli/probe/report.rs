@@ -220,6 +220,7 @@ mod tests {
             progress_after: Some(Duration::from_millis(4)),
             answer_after: Some(Duration::from_micros(12_345)),
             first_media_after: Some(Duration::from_millis(20)),
+            last_media_after: Some(Duration::from_secs(3)),
             early_media: false,
             dtmf: "*1#".to_owned(),
             echo_dbov: None,
@@ -231,6 +232,8 @@ mod tests {
                 ..RtpSeen::default()
             },
             server: None,
+            held: Some(Duration::from_secs(3)),
+            goodbye_unanswered: false,
             granted: None,
             ladder: vec![
                 step(0, Direction::Sent, "INVITE sip:1@127.0.1.10", 0),
