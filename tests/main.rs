@@ -9,6 +9,7 @@ mod a_wrong_clock_accuses_nobody;
 mod a_refused_account_is_left_alone;
 mod architecture;
 mod blindness_is_short;
+mod calls_in_bad_weather;
 mod cli;
 mod fuzz;
 mod journal_keeps_every_fact;

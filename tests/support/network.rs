@@ -120,6 +120,25 @@ impl<F: Machine> Network<F> {
         self.pass(until);
     }
 
+    /// The machine of the watchdog slept: what came meanwhile is lost, and it wakes to another time.
+    pub(crate) fn sleep_through(&mut self, time: Duration) {
+        let until = self.now.instant + time;
+        self.flying.retain(|(arrival, _), _| *arrival > until);
+        self.pass(until);
+        self.wake();
+    }
+
+    /// Results that nobody waited for.
+    pub(crate) fn left_over(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Lets the far end have something done to it.
+    pub(crate) fn change(&mut self, act: impl FnOnce(&mut F, Now)) {
+        act(&mut self.far, self.now);
+        self.settle();
+    }
+
     /// The next thing that happens, if it happens before `until`.
     fn step(&mut self, until: Instant) -> bool {
         let arrival = self.flying.keys().next().map(|(at, _)| *at);
