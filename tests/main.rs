@@ -5,8 +5,8 @@
     reason = "what a test does not expect is its failure"
 )]
 
-mod a_wrong_clock_accuses_nobody;
 mod a_refused_account_is_left_alone;
+mod a_wrong_clock_accuses_nobody;
 mod architecture;
 mod blindness_is_short;
 mod calls_in_bad_weather;

@@ -607,8 +607,10 @@ mod tests {
             assert_eq!(settings().signature_in(&observed), heard, "{dtmf}");
             let is_good = settings().judge(&observed).word == Word::Good;
             assert_eq!(is_good, heard.is_some(), "{dtmf}");
+        }
     }
 
+    #[test]
     fn a_refused_account_blames_us_and_a_refused_caller_blames_them() {
         let account = Account {
             user: "vigie".into(),

@@ -130,11 +130,23 @@ impl Asked {
 
     /// `None` for an answer to another question (a late one, or a forged one).
     fn read(&self, bytes: &[u8]) -> Result<Option<Message>, String> {
-        let answer = Message::from_vec(bytes).map_err(|error| error.to_string())?;
-        let ours = answer.metadata.id == self.question.metadata.id
-            && answer.metadata.message_type == MessageType::Response;
-        Ok(ours.then_some(answer))
+        answer_to(self.question.metadata.id, bytes)
     }
+}
+
+/// What a reply says, from its bytes alone. `None` if it answers another question.
+///
+/// # Errors
+/// When it is no DNS message.
+pub fn reply(id: u16, record: Record, bytes: &[u8]) -> Result<Option<Seen>, String> {
+    let answer = answer_to(id, bytes)?;
+    Ok(answer.map(|answer| read(&answer, record, Duration::ZERO)))
+}
+
+fn answer_to(id: u16, bytes: &[u8]) -> Result<Option<Message>, String> {
+    let answer = Message::from_vec(bytes).map_err(|error| error.to_string())?;
+    let ours = answer.metadata.id == id && answer.metadata.message_type == MessageType::Response;
+    Ok(ours.then_some(answer))
 }
 
 fn read(answer: &Message, record: Record, after: Duration) -> Seen {

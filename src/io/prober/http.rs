@@ -73,9 +73,7 @@ impl Fetching<'_> {
                 Some(location)
                     if (300..400).contains(&status) && !self.settings.status.contains(&status) =>
                 {
-                    follow(&url, location).ok_or_else(|| Outcome::BadRedirect {
-                        to: location.to_owned(),
-                    })?
+                    next_page(&url, location)?
                 }
                 Some(_) | None => return self.read(response).await,
             };
@@ -292,6 +290,13 @@ impl Target {
                 .to_owned(),
         })
     }
+}
+
+/// Where a redirect leads. A place from which no page can be fetched is their mistake, not ours.
+pub fn next_page(url: &str, location: &str) -> Result<String, Outcome> {
+    follow(url, location).ok_or_else(|| Outcome::BadRedirect {
+        to: location.to_owned(),
+    })
 }
 
 fn bad_url(url: &str, why: &str) -> Outcome {

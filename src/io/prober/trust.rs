@@ -111,6 +111,14 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// When a certificate ends, from its bytes (DER); `None` if they are none.
+#[must_use]
+pub fn not_after(certificate: &[u8]) -> Option<Utc> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let seconds = parsed.validity().not_after.timestamp();
+    Some(Utc(seconds.saturating_mul(1_000_000_000)))
+}
+
 /// Accepts whatever comes and writes down what a browser would say.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -138,10 +146,9 @@ impl ServerCertVerifier for Recorder {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(end_entity).map_err(|_| {
-            rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)
-        })?;
-        let not_after_s = parsed.validity().not_after.timestamp();
+        let not_after = not_after(end_entity).ok_or(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::BadEncoding,
+        ))?;
         let objection = self.verifier.as_ref().and_then(|verifier| {
             verifier
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
@@ -156,7 +163,7 @@ impl ServerCertVerifier for Recorder {
                 })
         });
         let certificate = Certificate {
-            not_after: Utc(not_after_s.saturating_mul(1_000_000_000)),
+            not_after,
             objection,
         };
         *self
