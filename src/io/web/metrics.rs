@@ -170,7 +170,7 @@ fn probes(registry: &mut Registry, view: &View) {
     );
     registry.register_with_unit(
         "probe_duration",
-        "Duration of the last run that got an answer",
+        "Duration of the last run; absent while that had no answer to time",
         Unit::Seconds,
         took,
     );
