@@ -7,7 +7,8 @@
 use std::io;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 use crate::time::{Instant, Now, Utc};
 
@@ -41,6 +42,16 @@ pub fn now() -> Now {
 #[must_use]
 pub fn instant() -> Instant {
     Instant(u64::try_from(nanoseconds(ClockId::CLOCK_BOOTTIME)).unwrap_or(0))
+}
+
+/// Sleeps until boot time is `until`, or a signal comes.
+pub fn sleep_until(until: Instant) {
+    // Both errors end the sleep early, and whoever slept looks at the clock again anyway.
+    let _ = clock_nanosleep(
+        ClockId::CLOCK_BOOTTIME,
+        ClockNanosleepFlags::TIMER_ABSTIME,
+        &TimeSpec::from_duration(Duration::from_nanos(until.0)),
+    );
 }
 
 /// CPU time used by the calling thread so far, user and system together.
