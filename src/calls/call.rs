@@ -24,6 +24,8 @@ const UNHEARD: Duration = Duration::from_secs(2);
 const LEAVING: Duration = Duration::from_secs(2);
 /// The far end is silent this long after the answer: send the digits anyway.
 const DIGITS_AFTER: Duration = Duration::from_secs(1);
+/// Addresses kept as they were read; a plant has few, and looking through many costs as much as reading.
+const URIS_MAX: usize = 8;
 /// Where nobody listens (RFC 863); the port of an offer without media.
 const DISCARD_PORT: u16 = 9;
 
@@ -37,20 +39,11 @@ impl Calls {
         };
         let patience = job.answer_within();
         let watched = job.is_watched();
-        // The plan is lent out for the one call that needs the endpoint beside it.
-        let asked = match &job.task {
-            Task::Call(plan) => {
-                let plan = plan.clone();
-                self.invite(now, name, hop, local.ip(), &plan)
-            }
-            Task::Register(plan) => {
-                let plan = plan.clone();
-                self.register(now, name, hop, &plan)
-            }
-            Task::Options(plan) => {
-                let plan = plan.clone();
-                self.options(now, name, hop, &plan)
-            }
+        let task = Arc::clone(&job.task);
+        let asked = match &*task {
+            Task::Call(plan) => self.invite(now, name, hop, local.ip(), plan),
+            Task::Register(plan) => self.register(now, name, hop, plan),
+            Task::Options(plan) => self.options(now, name, hop, plan),
         };
         let Some(job) = self.job(name) else { return };
         match asked {
@@ -82,8 +75,8 @@ impl Calls {
         self.refuse_emergency(&plan.to)?;
         let invite = endpoint::Invite {
             hop,
-            to: uri(&plan.to)?,
-            from: uri(&plan.from)?,
+            to: self.uri(&plan.to)?,
+            from: self.uri(&plan.from)?,
             offer: Some(offer),
             account: account(plan.credentials.as_ref()),
             session_expires: None,
@@ -117,7 +110,7 @@ impl Calls {
     ) -> Result<Key, String> {
         let register = endpoint::Register {
             hop,
-            aor: uri(&plan.aor)?,
+            aor: self.uri(&plan.aor)?,
             account: account(plan.credentials.as_ref()),
             expires: plan.expires,
             ladder: plan.ladder,
@@ -135,8 +128,8 @@ impl Calls {
     ) -> Result<Key, String> {
         let options = endpoint::Options {
             hop,
-            to: uri(&plan.to)?,
-            from: uri(&plan.from)?,
+            to: self.uri(&plan.to)?,
+            from: self.uri(&plan.from)?,
             account: None,
             ladder: plan.ladder,
             user: name.as_user(),
@@ -155,12 +148,27 @@ impl Calls {
         offer
     }
 
+    /// Reads an address of a task; the last few are kept.
+    fn uri(&mut self, text: &str) -> Result<Uri, String> {
+        if let Some(known) = self.uris.iter().find(|uri| uri.as_str() == text) {
+            return Ok(known.clone());
+        }
+        let uri = Uri::read(text).map_err(|error| format!("{text} is no SIP address: {error}"))?;
+        if self.uris.len() >= URIS_MAX {
+            self.uris.pop_front();
+        }
+        self.uris.push_back(uri.clone());
+        Ok(uri)
+    }
+
     /// The call was answered: stay for the time of the plan.
     pub(super) fn talk(&mut self, now: Now, name: Name) {
         let Some(job) = self.job(name) else { return };
-        let Task::Call(plan) = &job.task else { return };
-        job.stage = Stage::Talking;
+        let Task::Call(plan) = &*job.task else {
+            return;
+        };
         let (hold, digits) = (plan.hold, !plan.send_dtmf.is_empty());
+        job.stage = Stage::Talking;
         if hold.is_zero() {
             self.hold_is_over(now, name);
             return;
@@ -183,17 +191,19 @@ impl Calls {
 
     /// Sends the digits of the plan, once.
     pub(super) fn send_digits(&mut self, name: Name) {
+        let at = self.stamp;
         let Some(job) = self.job(name) else { return };
-        let (Task::Call(plan), Stage::Talking) = (&mut job.task, &job.stage) else {
+        let (Task::Call(plan), Stage::Talking) = (&*job.task, &job.stage) else {
             return;
         };
-        let digits = std::mem::take(&mut plan.send_dtmf);
-        if let Some(media) = job.media.as_mut().filter(|_| !digits.is_empty()) {
-            media.send_digits(&digits);
-            let at = self.stamp;
-            if let Some(job) = self.job(name) {
-                job.ladder.note(at, format!("sending DTMF {digits}"));
-            }
+        if job.digits_sent || plan.send_dtmf.is_empty() {
+            return;
+        }
+        job.digits_sent = true;
+        if let Some(media) = job.media.as_mut() {
+            media.send_digits(&plan.send_dtmf);
+            job.ladder
+                .note(at, format!("sending DTMF {}", plan.send_dtmf));
         }
     }
 
@@ -242,7 +252,7 @@ impl Calls {
         };
         // Where nobody spoke nobody will say goodbye: the report need not wait for it.
         let unheard = matches!(outcome, Outcome::NoAnswer { heard: None, .. });
-        match job.task {
+        match *job.task {
             Task::Call(_) => {
                 job.seen.held = job.seen.answered.map(|at| now.instant.since(at));
                 job.stage = Stage::Leaving { outcome };
@@ -286,13 +296,9 @@ impl Calls {
     /// Whether the call carries sound.
     pub(super) fn has_media(&mut self, name: Name) -> bool {
         self.job(name).is_some_and(
-            |job| matches!(&job.task, Task::Call(plan) if plan.media != MediaPlan::None),
+            |job| matches!(&*job.task, Task::Call(plan) if plan.media != MediaPlan::None),
         )
     }
-}
-
-fn uri(text: &str) -> Result<Uri, String> {
-    Uri::read(text).map_err(|error| format!("{text} is no SIP address: {error}"))
 }
 
 fn account(credentials: Option<&Credentials>) -> Option<Arc<Account>> {

@@ -1,5 +1,6 @@
 //! One task under way: what it waits for, and what was seen so far.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobId;
@@ -43,7 +44,7 @@ impl Name {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: JobId,
-    pub(super) task: Task,
+    pub(super) task: Arc<Task>,
     pub(super) flow: FlowId,
     /// What the endpoint calls it, from the first request until its final event.
     pub(super) key: Option<Key>,
@@ -51,6 +52,7 @@ pub(super) struct Job {
     pub(super) media: Option<Box<Media>>,
     /// The moment of the wheel's entry for the next packet, so that there is only one.
     pub(super) media_timer: Option<Instant>,
+    pub(super) digits_sent: bool,
     pub(super) started: Instant,
     pub(super) seen: Seen,
     pub(super) ladder: Ladder,
@@ -87,16 +89,16 @@ pub(super) struct Seen {
 }
 
 impl Job {
-    pub(super) const fn route(&self) -> &Route {
-        match &self.task {
+    pub(super) fn route(&self) -> &Route {
+        match &*self.task {
             Task::Call(plan) => &plan.route,
             Task::Register(plan) => &plan.route,
             Task::Options(plan) => &plan.route,
         }
     }
 
-    pub(super) const fn answer_within(&self) -> Duration {
-        match &self.task {
+    pub(super) fn answer_within(&self) -> Duration {
+        match &*self.task {
             Task::Call(plan) => plan.answer_within,
             Task::Register(plan) => plan.answer_within,
             Task::Options(plan) => plan.answer_within,
@@ -105,7 +107,7 @@ impl Job {
 
     /// A call that must tell soon when nobody is there.
     pub(super) fn is_watched(&self) -> bool {
-        matches!(&self.task, Task::Call(plan) if plan.purpose != Purpose::Load)
+        matches!(&*self.task, Task::Call(plan) if plan.purpose != Purpose::Load)
     }
 
     pub(super) fn keeps_ladder(task: &Task) -> bool {

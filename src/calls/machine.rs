@@ -17,6 +17,7 @@ use super::script::{MediaPlan, Purpose, Task};
 use super::{Component, FlowFault, Input, JobId, MediaId, Output};
 use crate::sip::FlowId;
 use crate::sip::endpoint::{self, Endpoint};
+use crate::sip::header::Uri;
 use crate::time::{Instant, Now};
 use crate::wheel::Wheel;
 
@@ -41,6 +42,8 @@ pub struct Calls {
     pub(super) silent_offers: Vec<(IpAddr, Arc<[u8]>)>,
     /// The last address that was called: no emergency number.
     pub(super) harmless: Box<str>,
+    /// Addresses of the last tasks, read once for thousands of calls.
+    pub(super) uris: VecDeque<Uri>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +95,7 @@ impl Calls {
             fault: None,
             silent_offers: Vec::new(),
             harmless: "".into(),
+            uris: VecDeque::new(),
         }
     }
 
@@ -99,7 +103,7 @@ impl Calls {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.stamp = now.instant;
         match input {
-            Input::Start { job, task } => self.start(now, job, *task),
+            Input::Start { job, task } => self.start(now, job, task),
             Input::Abort { job } => self.abort(now, job),
             Input::FlowOpened { flow, local } => self.flow_opened(now, flow, local),
             Input::FlowFailed { flow, fault } => self.flow_failed(now, flow, fault),
@@ -144,6 +148,11 @@ impl Calls {
             Input::Wake => {}
         }
         self.wake(now);
+    }
+
+    /// A buffer whose message was sent, to write the next one into.
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        self.endpoint.recycle(buffer);
     }
 
     /// What the shell must do; call until `None`.
@@ -199,11 +208,11 @@ impl Calls {
 
     // Jobs and their table.
 
-    fn start(&mut self, now: Now, id: JobId, task: Task) {
+    fn start(&mut self, now: Now, id: JobId, task: Arc<Task>) {
         // A number given twice would lose one of the two reports; the first one is ended.
         self.abort(now, id);
         let name = self.vacant();
-        let single_peer = matches!(&task, Task::Call(plan) if plan.purpose == Purpose::Load);
+        let single_peer = matches!(&*task, Task::Call(plan) if plan.purpose == Purpose::Load);
         let kept = Job::keeps_ladder(&task);
         let mut job = Job {
             id,
@@ -213,6 +222,7 @@ impl Calls {
             stage: Stage::Opening,
             media: None,
             media_timer: None,
+            digits_sent: false,
             started: now.instant,
             seen: Seen::default(),
             ladder: Ladder::new(now.instant, SocketAddr::from(([0, 0, 0, 0], 0)), false),
@@ -404,7 +414,7 @@ impl Calls {
             return;
         }
         let flow = job.flow;
-        let wants_media = matches!(&job.task, Task::Call(plan) if plan.media != MediaPlan::None);
+        let wants_media = matches!(&*job.task, Task::Call(plan) if plan.media != MediaPlan::None);
         let Some(local) = self.flows.flow(flow).and_then(|flow| flow.local) else {
             return;
         };
@@ -427,7 +437,9 @@ impl Calls {
         };
         let mut random = self.random.fork();
         let Some(job) = self.job(name) else { return };
-        let Task::Call(plan) = &job.task else { return };
+        let Task::Call(plan) = &*job.task else {
+            return;
+        };
         let media = Media::new(id, plan.media, local, now, &mut random);
         job.media = Some(Box::new(media));
         let flow = job.flow;

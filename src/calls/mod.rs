@@ -20,6 +20,7 @@ pub use machine::Calls;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::sip::{FlowId, Transport};
 use crate::time::Instant;
@@ -43,7 +44,11 @@ pub enum Component {
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Do this; `Output::Done` follows exactly once, whatever happens.
-    Start { job: JobId, task: Box<script::Task> },
+    Start {
+        job: JobId,
+        /// Shared, because a load test starts thousands of the same.
+        task: Arc<script::Task>,
+    },
     /// End this job at once but cleanly (CANCEL, BYE, binding removed); `Done` still follows.
     Abort { job: JobId },
     /// The flow is open; for UDP and connections alike `local` is its own address.

@@ -2,6 +2,7 @@
 //!
 //! The registrar decides how long it lasts. Nothing is sent without being asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{reason_of, refusal};
@@ -36,7 +37,7 @@ pub(in crate::sip) struct Registration {
     pub(in crate::sip) party: Party,
     register: Register,
     authorization: Authorization,
-    contact: Box<str>,
+    contact: Arc<str>,
     cseq: u32,
     state: State,
     longer: u8,
@@ -57,7 +58,7 @@ impl Registration {
             party,
             authorization: Authorization::new(register.account.clone()),
             register,
-            contact: contact.into(),
+            contact,
             cseq: 0,
             state: State::Binding { remove: false },
             longer: 0,

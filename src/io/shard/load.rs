@@ -5,6 +5,7 @@
 //! meanwhile, and system calls are shared by all of them.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
@@ -45,12 +46,13 @@ pub fn run<M: Machine>(
     let mut faults = Vec::new();
     let mut jobs = 0;
     let gathers = gathers(task);
+    let task = Arc::new(task.clone());
     loop {
         let now = sockets.now();
         for _ in 0..ramp.take(now.instant, tally.in_flight()) {
             jobs += 1;
             tally.started();
-            let task = Box::new(task.clone());
+            let task = Arc::clone(&task);
             let job = JobId(jobs);
             machine.handle(now, Input::Start { job, task });
         }

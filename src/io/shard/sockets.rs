@@ -45,6 +45,9 @@ const MEDIA_BATCH: usize = 8;
 /// calls a second a millisecond brings three. More would keep media waiting.
 const BATCHES_MAX: usize = 8;
 
+/// Buffers kept to be taken back; more are not written between two turns.
+const SENT_MAX: usize = 1024;
+
 /// Ready sockets taken at once.
 const READY: usize = 64;
 
@@ -78,6 +81,8 @@ pub struct Sockets {
     flows: BTreeMap<FlowId, Flow>,
     /// UDP flows with messages to send.
     unsent: Vec<FlowId>,
+    /// Buffers of messages that have left.
+    sent: Vec<Vec<u8>>,
     media: BTreeMap<MediaId, MediaPair>,
     ports: Ports,
     pace: Pace,
@@ -215,6 +220,7 @@ impl Sockets {
             media_inbox: Inbox::new(MEDIA_BATCH, MEDIA_SIZE),
             flows: BTreeMap::new(),
             unsent: Vec::new(),
+            sent: Vec::new(),
             media: BTreeMap::new(),
             ports: Ports::new(&settings.media_ports),
             pace: Pace::default(),
@@ -308,6 +314,11 @@ impl Sockets {
         if self.pace.deadline().is_some() {
             self.send_due_media();
         }
+    }
+
+    /// The buffer of a message that has left, to be used again.
+    pub(super) fn take_sent(&mut self) -> Option<Vec<u8>> {
+        self.sent.pop()
     }
 
     /// Whether `deliver` has something to tell without waiting.
@@ -466,7 +477,9 @@ impl Sockets {
             return;
         };
         let mut faults = Vec::new();
-        flow.flush(&mut self.signal_inbox, &mut faults);
+        flow.flush(&mut self.signal_inbox, &mut self.sent, &mut faults);
+        // Where nobody takes them they are let go.
+        self.sent.truncate(SENT_MAX);
         let wanted = if flow.is_idle() {
             Interest::Read
         } else {

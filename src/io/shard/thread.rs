@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ const PANICS_MAX: u32 = 5;
 
 #[derive(Debug)]
 enum Command {
-    Start { job: JobId, task: Box<Task> },
+    Start { job: JobId, task: Arc<Task> },
     Abort { job: JobId },
     Stop,
 }
@@ -104,7 +104,7 @@ impl ShardHandle {
     /// # Errors
     /// When the shard cannot take it; then no `Done` follows.
     pub fn start(&self, job: JobId, task: Task) -> Result<(), Refused> {
-        let task = Box::new(task);
+        let task = Arc::new(task);
         self.command(Command::Start { job, task })
     }
 
@@ -159,7 +159,7 @@ pub fn run_one(task: Task, settings: &Settings) -> Observed {
         let mut sockets = Sockets::new(settings)?;
         let mut calls = Calls::new(fresh_seed()?);
         let now = sockets.now();
-        let task = Box::new(task);
+        let task = Arc::new(task);
         calls.handle(now, Input::Start { job, task });
         loop {
             let mut ended = None;
@@ -185,6 +185,11 @@ pub trait Machine {
     fn handle(&mut self, now: Now, input: Input<'_>);
     fn poll_output(&mut self) -> Option<Output>;
     fn deadline(&self) -> Option<Instant>;
+
+    /// Takes back the buffer of a message that was sent. Who writes few messages lets it go.
+    fn recycle(&mut self, buffer: Vec<u8>) {
+        drop(buffer);
+    }
 }
 
 /// One circle: `act`, then `rest`.
@@ -217,6 +222,9 @@ pub(super) fn act(
         }
     }
     sockets.flush();
+    while let Some(buffer) = sockets.take_sent() {
+        machine.recycle(buffer);
+    }
 }
 
 /// Waits for an input, the machine's deadline or `deadline`, and hands in what has happened.
@@ -508,6 +516,10 @@ impl Machine for Calls {
     fn deadline(&self) -> Option<Instant> {
         self.deadline()
     }
+
+    fn recycle(&mut self, buffer: Vec<u8>) {
+        self.recycle(buffer);
+    }
 }
 
 #[cfg(test)]
@@ -589,7 +601,7 @@ mod tests {
         fn handle(&mut self, now: Now, input: Input<'_>) {
             match input {
                 Input::Start { task, .. } => {
-                    let Task::Options(plan) = *task else {
+                    let Task::Options(plan) = &*task else {
                         panic!("only OPTIONS here");
                     };
                     assert_ne!(plan.to, "sip:break", "broken on purpose");

@@ -99,7 +99,12 @@ impl UdpFlow {
     }
 
     /// Sends what the kernel takes. What does not fit waits for `EPOLLOUT`.
-    pub(super) fn flush(&mut self, inbox: &mut Inbox, faults: &mut Vec<FlowFault>) {
+    pub(super) fn flush(
+        &mut self,
+        inbox: &mut Inbox,
+        left: &mut Vec<Vec<u8>>,
+        faults: &mut Vec<FlowFault>,
+    ) {
         let mut again = true;
         while !self.queue.is_empty() {
             let batch = self.queue.iter().map(|(to, message)| {
@@ -108,7 +113,8 @@ impl UdpFlow {
             });
             match kernel::send_batch(self.socket.as_fd(), batch) {
                 Ok(sent) => {
-                    self.queue.drain(..sent.min(self.queue.len()));
+                    let gone = self.queue.drain(..sent.min(self.queue.len()));
+                    left.extend(gone.map(|(_, message)| message));
                     again = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

@@ -39,7 +39,7 @@ pub(in crate::sip) struct Call {
     stage: Stage,
     dialog: Option<Dialog>,
     /// The value of our Contact.
-    contact: Box<str>,
+    contact: Arc<str>,
     authorization: Authorization,
     /// Number of our last request.
     cseq: u32,
@@ -186,6 +186,8 @@ impl Call {
             now,
             (to, message),
         );
+        // Nearly every call has its BYE and nothing else.
+        self.exchanges.reserve_exact(1);
         self.exchanges.push(exchange);
     }
 

@@ -53,7 +53,7 @@ impl Call {
                 heard: None,
             },
             dialog: None,
-            contact: contact.into(),
+            contact,
             authorization: Authorization::new(invite.account.clone()),
             cseq: 0,
             local_sdp: invite.offer.clone(),

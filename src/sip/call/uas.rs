@@ -53,7 +53,7 @@ impl Call {
             party,
             stage: Stage::Ringing,
             dialog: Some(dialog),
-            contact: contact.into(),
+            contact,
             authorization: Authorization::new(None),
             cseq: 0,
             local_sdp: None,

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::lines::host_port;
 use super::{Event, Happened, Key, Output, Settings};
+use crate::sip::header::uri::Scheme;
 use crate::sip::{FlowId, Transport};
 
 /// Buffers kept for reuse; more than are ever on their way at once would only be memory.
@@ -20,6 +22,15 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) via: Box<str>,
     /// `127.0.0.1:5060`, with `;transport=` where it is not UDP: what a Contact of ours ends with.
     pub(in crate::sip) contact: Box<str>,
+    last_contact: Option<LastContact>,
+}
+
+/// The last whole Contact and what is in it: a load test asks for thousands of the same.
+#[derive(Debug)]
+struct LastContact {
+    scheme: &'static str,
+    user: Option<Box<str>>,
+    value: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -66,6 +77,7 @@ impl Core {
                 peer,
                 via,
                 contact: contact.into(),
+                last_contact: None,
             },
         );
     }
@@ -76,6 +88,37 @@ impl Core {
 
     pub(in crate::sip) fn flow(&self, flow: FlowId) -> Option<&Flow> {
         self.flows.get(&flow)
+    }
+
+    /// The value of our Contact on a flow, towards a URI of `scheme` (RFC 3261 §8.1.1.8: secure all the way
+    /// if that one is).
+    pub(in crate::sip) fn contact(
+        &mut self,
+        flow: FlowId,
+        scheme: Scheme,
+        user: Option<&str>,
+    ) -> Arc<str> {
+        let scheme = match scheme {
+            Scheme::Sips => "sips",
+            Scheme::Sip | Scheme::Tel | Scheme::Other => "sip",
+        };
+        let Some(flow) = self.flows.get_mut(&flow) else {
+            return contact_value(scheme, "invalid", user);
+        };
+        match &flow.last_contact {
+            Some(last) if last.scheme == scheme && last.user.as_deref() == user => {
+                Arc::clone(&last.value)
+            }
+            Some(_) | None => {
+                let value = contact_value(scheme, &flow.contact, user);
+                flow.last_contact = Some(LastContact {
+                    scheme,
+                    user: user.map(Into::into),
+                    value: Arc::clone(&value),
+                });
+                value
+            }
+        }
     }
 
     pub(in crate::sip) fn buffer(&mut self) -> Vec<u8> {
@@ -107,5 +150,12 @@ impl Core {
     /// Hard to guess, for a cnonce.
     pub(in crate::sip) fn cnonce(&mut self) -> String {
         format!("{:016x}", self.random.u64(..))
+    }
+}
+
+fn contact_value(scheme: &str, place: &str, user: Option<&str>) -> Arc<str> {
+    match user {
+        Some(user) => format!("<{scheme}:{user}@{place}>").into(),
+        None => format!("<{scheme}:{place}>").into(),
     }
 }

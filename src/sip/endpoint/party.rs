@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::core::Core;
 use super::lines::Lines;
@@ -100,24 +101,14 @@ impl Party {
         lines
     }
 
-    /// The value of our Contact, towards a URI of `scheme` (§8.1.1.8: secure all the way if that one is).
+    /// The value of our Contact, towards a URI of `scheme`.
     pub(in crate::sip) fn contact(
         &self,
-        core: &Core,
+        core: &mut Core,
         scheme: Scheme,
         user: Option<&str>,
-    ) -> String {
-        let scheme = match scheme {
-            Scheme::Sips => "sips",
-            Scheme::Sip | Scheme::Tel | Scheme::Other => "sip",
-        };
-        let place = core
-            .flow(self.hop.flow)
-            .map_or("invalid", |flow| &flow.contact);
-        match user {
-            Some(user) => format!("<{scheme}:{user}@{place}>"),
-            None => format!("<{scheme}:{place}>"),
-        }
+    ) -> Arc<str> {
+        core.contact(self.hop.flow, scheme, user)
     }
 
     pub(in crate::sip) fn send(

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{HeaderError, separated};
 use crate::sip::Transport;
@@ -23,7 +24,7 @@ pub enum Scheme {
 /// A URI and where its parts are. Two are equal when they are written alike; see [`Uri::is_equivalent`].
 #[derive(Clone)]
 pub struct Uri {
-    text: Box<str>,
+    text: Arc<str>,
     scheme: Scheme,
     /// User part of `sip:`, number of `tel:`.
     user: Option<Range<usize>>,
