@@ -312,7 +312,7 @@ impl Call {
         // in an early dialog.
         let known = match &self.dialog {
             Some(dialog) => {
-                dialog.is_with(request.from_tag()) && request.call_id() == Some(&*dialog.call_id)
+                dialog.is_with(request.from_tag()) && request.call_id() == Some(dialog.call_id())
             }
             None => request.call_id() == Some(&self.party.token),
         };
@@ -475,7 +475,7 @@ impl Call {
         Remains {
             hop: self.party.hop,
             ack,
-            remote_tag: self.dialog.map(|dialog| dialog.remote_tag),
+            remote_tag: self.dialog.map(|dialog| dialog.remote_tag().into()),
             server_key: self.server_key,
         }
     }

@@ -269,7 +269,7 @@ impl Call {
         let known = caller
             .early
             .iter_mut()
-            .find(|(early, _)| early.remote_tag == dialog.remote_tag);
+            .find(|(early, _)| early.is_with(response.to_tag()));
         match known {
             Some((_, last)) if rseq != last.wrapping_add(1) => return false,
             Some((early, last)) => {
@@ -416,10 +416,14 @@ impl Call {
         let Some(caller) = &mut self.caller else {
             return;
         };
-        if caller.other_legs.contains(&leg.remote_tag) {
+        if caller
+            .other_legs
+            .iter()
+            .any(|tag| **tag == *leg.remote_tag())
+        {
             return;
         }
-        caller.other_legs.push(leg.remote_tag.clone());
+        caller.other_legs.push(leg.remote_tag().into());
         let words = "another leg of the call answered: acknowledged and ended (RFC 3261 §13.2.2.4)";
         self.party.note(core, now, words);
         self.cseq += 1;
@@ -733,7 +737,7 @@ impl Call {
         let call_id = response.call_id();
         let tag_fits = response.from_tag() == Some(&self.party.token);
         match &self.dialog {
-            Some(dialog) if self.caller.is_none() => tag_fits && call_id == Some(&*dialog.call_id),
+            Some(dialog) if self.caller.is_none() => tag_fits && call_id == Some(dialog.call_id()),
             Some(_) | None => tag_fits && call_id == Some(&self.party.token),
         }
     }

@@ -148,7 +148,7 @@ impl Endpoint {
         if remains
             .remote_tag
             .as_ref()
-            .is_some_and(|tag| *tag != leg.remote_tag)
+            .is_some_and(|tag| **tag != *leg.remote_tag())
         {
             // Any number above those of the call.
             requests.push(("BYE", number + 1000));
