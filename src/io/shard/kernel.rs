@@ -14,6 +14,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use arrayvec::ArrayVec;
+
 use super::stamp::{self, Ancillary};
 
 /// Datagrams per call: 16 to 32 take the whole gain of batching (about a third of a receive).
@@ -29,9 +31,28 @@ const NAME: usize = 28;
 #[derive(Clone)]
 struct Control([u8; CONTROL]);
 
+/// One control message that holds a `u16`.
+const SEGMENT_SIZE: usize = 24;
+
+/// Datagrams given to the kernel at once: beyond a hundred nothing more is gained.
+const PIECES: usize = 128;
+
+/// What every kernel that joins datagrams takes (`UDP_MAX_SEGMENTS` of Linux 4.18).
+const SEGMENTS_MAX: usize = 64;
+
+/// Joined datagrams are never fragmented, so each must fit the link; a larger one travels alone.
+const SEGMENT_BYTES_MAX: usize = 1400;
+
+/// A train is one IP packet until it is cut apart: 65,535 bytes with the headers of IP and UDP.
+const TRAIN_BYTES_MAX: usize = 65_000;
+
 #[repr(align(8))]
 #[derive(Clone, Copy)]
 struct Name([u8; NAME]);
+
+#[repr(align(8))]
+#[derive(Clone, Copy)]
+struct SegmentSize([u8; SEGMENT_SIZE]);
 
 /// Buffers for one batch of received datagrams, used again and again.
 pub(super) struct Inbox {
@@ -160,43 +181,112 @@ impl Inbox {
     }
 }
 
-/// Sends up to [`BATCH`] datagrams without waiting; says how many the kernel took.
+/// Sends datagrams without waiting; says how many of them the kernel took.
 ///
-/// `to` is `None` on a connected socket. An error concerns the first datagram alone: nothing was sent.
+/// `to` is `None` on a connected socket. With `Joining::Alike`, neighbours of one size to one peer go
+/// through the network stack as one and are cut apart at its end (UDP segmentation offload), which costs
+/// a fraction of sending each. An error concerns the first datagram, or those joined to it: nothing was
+/// sent.
 pub(super) fn send_batch<'a>(
     socket: BorrowedFd<'_>,
+    joining: Joining,
     datagrams: impl Iterator<Item = (Option<SocketAddr>, &'a [u8])>,
 ) -> io::Result<usize> {
     // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, no lengths).
-    let mut pieces: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
+    let mut pieces: [libc::iovec; PIECES] = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
     let mut names = [Name([0; NAME]); BATCH];
-    let mut count = 0;
-    for (index, (to, bytes)) in datagrams.take(BATCH).enumerate() {
+    let mut sizes = [SegmentSize([0; SEGMENT_SIZE]); BATCH];
+    let mut trains: ArrayVec<Train, BATCH> = ArrayVec::new();
+    for (index, (to, bytes)) in datagrams.take(PIECES).enumerate() {
         pieces[index].iov_base = bytes.as_ptr().cast_mut().cast();
         pieces[index].iov_len = bytes.len();
+        let joined = joining == Joining::Alike
+            && trains
+                .last_mut()
+                .is_some_and(|train| train.takes(to, bytes.len()));
+        if !joined && trains.try_push(Train::new(to, index, bytes.len())).is_err() {
+            break;
+        }
+    }
+    for (index, train) in trains.iter().enumerate() {
         let header = &mut headers[index].msg_hdr;
-        header.msg_iov = &raw mut pieces[index];
-        header.msg_iovlen = 1;
-        if let Some(to) = to {
+        header.msg_iov = &raw mut pieces[train.first];
+        header.msg_iovlen = train.count as _;
+        if let Some(to) = train.to {
             let len = stamp::write_socket_address(to, &mut names[index].0);
             header.msg_name = names[index].0.as_mut_ptr().cast();
             header.msg_namelen = len;
         }
-        count = index + 1;
+        if train.count > 1 {
+            let len = stamp::write_segment_size(train.size, &mut sizes[index].0);
+            header.msg_control = sizes[index].0.as_mut_ptr().cast();
+            header.msg_controllen = len as _;
+        }
     }
-    // SAFETY: each of the `count` headers points to an own piece and name in this frame, and each piece
-    // to bytes borrowed for `'a`; the kernel only reads them, so the `cast_mut` is never written through.
+    // SAFETY: each of the headers counted points to an own name, control area and run of pieces in this
+    // frame, and each piece to bytes borrowed for `'a`; the kernel only reads them, so the `cast_mut` is
+    // never written through.
     let sent = unsafe {
         libc::sendmmsg(
             socket.as_raw_fd(),
             headers.as_mut_ptr(),
-            u32::try_from(count).expect("at most 32"),
+            u32::try_from(trains.len()).expect("at most 32"),
             libc::MSG_DONTWAIT as _,
         )
     };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    Ok(trains[..sent].iter().map(|train| train.count).sum())
+}
+
+/// Whether datagrams may be sent as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joining {
+    Alike,
+    Never,
+}
+
+/// Neighbouring datagrams of one size to one peer; the last may be shorter.
+#[derive(Debug)]
+struct Train {
+    to: Option<SocketAddr>,
+    /// The first of its pieces, and how many there are.
+    first: usize,
+    count: usize,
+    size: usize,
+    bytes: usize,
+    /// A shorter one ends it.
+    ended: bool,
+}
+
+impl Train {
+    const fn new(to: Option<SocketAddr>, first: usize, size: usize) -> Self {
+        Self {
+            to,
+            first,
+            count: 1,
+            size,
+            bytes: size,
+            ended: false,
+        }
+    }
+
+    /// Adds a datagram if it fits.
+    fn takes(&mut self, to: Option<SocketAddr>, size: usize) -> bool {
+        let fits = !self.ended
+            && self.to == to
+            && (1..=self.size).contains(&size)
+            && self.size <= SEGMENT_BYTES_MAX
+            && self.count < SEGMENTS_MAX
+            && self.bytes + size <= TRAIN_BYTES_MAX;
+        if fits {
+            self.count += 1;
+            self.bytes += size;
+            self.ended = size < self.size;
+        }
+        fits
+    }
 }
 
 /// Puts the calling thread under `SCHED_FIFO`; children of it start as ordinary threads.
@@ -234,4 +324,41 @@ pub(in crate::io) fn clock_is_synchronised() -> io::Result<bool> {
         return Err(io::Error::last_os_error());
     }
     Ok(state.maxerror < ERROR_US_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How datagrams of these sizes are grouped; a negative size goes to another peer.
+    fn trains(sizes: &[i32]) -> Vec<usize> {
+        let mut trains: Vec<Train> = Vec::new();
+        for size in sizes {
+            let port = if *size < 0 { 5061 } else { 5060 };
+            let to = Some(([127, 0, 0, 1], port).into());
+            let size = usize::try_from(size.abs()).expect("a size");
+            if !trains.last_mut().is_some_and(|train| train.takes(to, size)) {
+                trains.push(Train::new(to, 0, size));
+            }
+        }
+        trains.iter().map(|train| train.count).collect()
+    }
+
+    #[test]
+    fn neighbours_of_one_size_to_one_peer_go_together() {
+        let many = [500; 100];
+        let large = [1400; 60];
+        for (name, sizes, expected) in [
+            ("alike", &[500, 500, 500][..], &[3][..]),
+            ("a shorter one is the last", &[500, 400, 400], &[2, 1]),
+            ("a longer one begins anew", &[400, 500, 500], &[1, 2]),
+            ("another peer", &[500, -500, 500], &[1, 1, 1]),
+            ("an empty one travels alone", &[500, 0, 500], &[1, 1, 1]),
+            ("too large for a link", &[1401, 1401], &[1, 1]),
+            ("as many as the kernel takes", &many, &[64, 36]),
+            ("as much as an IP packet holds", &large, &[46, 14]),
+        ] {
+            assert_eq!(trains(sizes), expected, "{name}");
+        }
+    }
 }

@@ -83,6 +83,18 @@ fn extended_error(data: &[u8]) -> Option<ExtendedError> {
     })
 }
 
+/// Writes the control message that says where the kernel cuts joined datagrams apart (`UDP_SEGMENT`),
+/// into zeroed bytes; says how long it is.
+pub(super) fn write_segment_size(size: usize, bytes: &mut [u8; 24]) -> usize {
+    let size = u16::try_from(size).expect("a datagram that is joined fits a link");
+    let len = HEADER + size_of::<u16>();
+    bytes[..WORD].copy_from_slice(&len.to_ne_bytes());
+    bytes[WORD..WORD + 4].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+    bytes[WORD + 4..HEADER].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+    bytes[HEADER..len].copy_from_slice(&size.to_ne_bytes());
+    len.next_multiple_of(WORD)
+}
+
 /// Reads a `sockaddr_in` or `sockaddr_in6`.
 pub(super) fn socket_address(bytes: &[u8]) -> Option<SocketAddr> {
     let family = i32::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
@@ -167,6 +179,16 @@ mod tests {
                 offender: Some([127, 0, 0, 9].into()),
             })
         );
+    }
+
+    #[test]
+    fn a_segment_size_is_one_control_message() {
+        let mut bytes = [0; 24];
+        let len = write_segment_size(1400, &mut bytes);
+        assert_eq!(len, 24);
+        let (level, kind, data, rest) = next(&bytes[..len]).expect("a whole message");
+        assert_eq!((level, kind), (libc::SOL_UDP, libc::UDP_SEGMENT));
+        assert_eq!((data, rest), (&1400_u16.to_ne_bytes()[..], &[][..]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::kernel::{self, Inbox, Queue};
+use super::kernel::{self, Inbox, Joining, Queue};
 use super::stamp::ExtendedError;
 use crate::calls::FlowFault;
 
@@ -20,6 +20,9 @@ const SIGNAL_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Messages that wait for room in the socket. More, and what leaves is older than its timers.
 const QUEUE_MAX: usize = 8192;
+
+/// Messages that leave together. More would keep the far end idle while we write them.
+const FLUSH_AT: usize = 64;
 
 /// One bound UDP socket for SIP.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub(super) struct UdpFlow {
     /// Where errors are put down to when the kernel does not say which datagram they belong to.
     peer: SocketAddr,
     queue: VecDeque<(SocketAddr, Vec<u8>)>,
+    joining: Joining,
     dropped: u32,
 }
 
@@ -62,6 +66,7 @@ impl UdpFlow {
             connected,
             peer,
             queue: VecDeque::new(),
+            joining: Joining::Alike,
             dropped: 0,
         })
     }
@@ -95,7 +100,7 @@ impl UdpFlow {
 
     /// Whether a whole batch waits.
     pub(super) fn is_batch(&self) -> bool {
-        self.queue.len() >= kernel::BATCH
+        self.queue.len() >= FLUSH_AT
     }
 
     /// Sends what the kernel takes. What does not fit waits for `EPOLLOUT`.
@@ -111,13 +116,16 @@ impl UdpFlow {
                 let to = self.connected.is_none().then_some(*to);
                 (to, message.as_slice())
             });
-            match kernel::send_batch(self.socket.as_fd(), batch) {
+            match kernel::send_batch(self.socket.as_fd(), self.joining, batch) {
                 Ok(sent) => {
                     let gone = self.queue.drain(..sent.min(self.queue.len()));
                     left.extend(gone.map(|(_, message)| message));
                     again = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if self.joining == Joining::Alike && is_unjoinable(&error) => {
+                    self.joining = Joining::Never;
+                }
                 Err(error) => {
                     // An ICMP error of an earlier datagram is reported by the next call, whichever it
                     // is, and this batch was not tried: read who it was about, then try again.
@@ -159,6 +167,15 @@ impl UdpFlow {
     pub(super) fn newly_dropped(&mut self, dropped: Option<u32>) -> u32 {
         newly_dropped(&mut self.dropped, dropped)
     }
+}
+
+/// What a kernel, a network card or a route says that cannot carry joined datagrams. A datagram that
+/// is wrong in itself says the same once it is sent alone.
+fn is_unjoinable(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE | libc::EOPNOTSUPP)
+    )
 }
 
 /// The drop counter of a socket only grows, and wraps.
@@ -342,6 +359,56 @@ mod tests {
             panic!("{found:?}");
         };
         assert!(words.ends_with("says 127.0.0.254"), "{words}");
+    }
+
+    /// What arrives when messages of these sizes are flushed at once, each filled with its number.
+    fn arrived(exclusive: bool, joining: Joining, sizes: &[usize]) -> Vec<Vec<u8>> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let far_end = UdpSocket::bind(any).expect("a port");
+        far_end
+            .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+            .expect("a timeout");
+        enlarge(&far_end, SIGNAL_BUFFER);
+        let peer = far_end.local_addr().expect("bound");
+        let mut flow = UdpFlow::open(any, peer, exclusive).expect("a socket");
+        flow.joining = joining;
+        for message in messages(sizes) {
+            flow.push(peer, message).expect("room");
+        }
+        let (mut left, mut faults) = (Vec::new(), Vec::new());
+        flow.flush(&mut Inbox::new(1, 2048), &mut left, &mut faults);
+        assert!(flow.is_idle() && faults.is_empty(), "{faults:?}");
+        assert_eq!(left, messages(sizes), "every buffer comes back");
+        let mut buffer = [0; 2048];
+        sizes
+            .iter()
+            .map(|_| {
+                let length = far_end.recv(&mut buffer).expect("a datagram");
+                buffer[..length].to_vec()
+            })
+            .collect()
+    }
+
+    fn messages(sizes: &[usize]) -> Vec<Vec<u8>> {
+        (0_u8..)
+            .zip(sizes)
+            .map(|(number, size)| vec![number; *size])
+            .collect()
+    }
+
+    #[test]
+    fn what_leaves_together_arrives_as_single_datagrams_in_order() {
+        let sizes: Vec<usize> = [700; 70]
+            .into_iter()
+            .chain([400, 400, 380, 400, 1500, 1500, 2])
+            .chain([350; 60])
+            .collect();
+        for exclusive in [true, false] {
+            for joining in [Joining::Alike, Joining::Never] {
+                let arrived = arrived(exclusive, joining, &sizes);
+                assert!(arrived == messages(&sizes), "{exclusive} {joining:?}");
+            }
+        }
     }
 
     #[test]
