@@ -29,14 +29,14 @@ pub struct Ran {
     pub faults: Vec<Failure>,
 }
 
-/// Places calls as planned, each one like `task`, and waits for the last ones to end.
+/// Places calls as planned, like each of `tasks` in turn, and waits for the last ones to end.
 ///
 /// # Errors
 /// When this machine gives no descriptors, or the thread cannot wait on its sockets.
 pub fn run<M: Machine>(
     machine: &mut M,
     plan: Plan,
-    task: &Task,
+    tasks: &[Task],
     settings: &Settings,
 ) -> io::Result<Ran> {
     let mut sockets = Sockets::new(settings)?;
@@ -45,14 +45,17 @@ pub fn run<M: Machine>(
     let mut tally = Tally::default();
     let mut faults = Vec::new();
     let mut jobs = 0;
-    let gathers = gathers(task);
-    let task = Arc::new(task.clone());
+    let gathers = tasks.iter().all(gathers);
+    let tasks: Vec<Arc<Task>> = tasks.iter().cloned().map(Arc::new).collect();
+    let mut in_turn = tasks.iter().cycle();
     loop {
         let now = sockets.now();
         for _ in 0..ramp.take(now.instant, tally.in_flight()) {
+            let Some(task) = in_turn.next().map(Arc::clone) else {
+                break;
+            };
             jobs += 1;
             tally.started();
-            let task = Arc::clone(&task);
             let job = JobId(jobs);
             machine.handle(now, Input::Start { job, task });
         }
