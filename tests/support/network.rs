@@ -94,7 +94,7 @@ impl<F: Machine> Network<F> {
 
     pub(crate) fn start(&mut self, job: u64, task: Task) {
         let job = JobId(job);
-        let task = Box::new(task);
+        let task = std::sync::Arc::new(task);
         self.watch.handle(self.now, Input::Start { job, task });
         self.settle();
     }
