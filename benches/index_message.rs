@@ -1,5 +1,5 @@
 //! What one message costs: the index of an INVITE (16 header fields and SDP, about 1 KB) and of a 200,
-//! the fields a shard asks of it, and writing the same INVITE from a template.
+//! and the fields a shard asks of it.
 //!
 //! The floor is 0.5 µs for indexing the INVITE; when it is missed, the bench ends with 1.
 
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group};
-use vigie::sip::wire::{index, message, template::Template};
+use vigie::sip::wire::{index, message};
 
 const SDP: &str = "v=0\r\no=vigie 3989412 3989412 IN IP4 192.0.2.30\r\ns=-\r\n\
 c=IN IP4 192.0.2.30\r\nt=0 0\r\nm=audio 20340 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\n\
@@ -87,33 +87,7 @@ fn reading(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn writing(criterion: &mut Criterion) {
-    let text = INVITE_HEAD
-        .replace("0000a4c20017f93e5d01", "{branch}")
-        .replace("tag=0000a4c20017f93e", "tag={tag}")
-        .replace("0000a4c20017f93e5d@", "{call}@")
-        .replace("CSeq: 1 ", "CSeq: {cseq} ");
-    let template = Template::new(&text, &["branch", "tag", "call", "cseq"])
-        .expect("the sample head is a template");
-    let mut out = Vec::with_capacity(2048);
-    criterion.bench_function("write_invite_from_template", |bencher| {
-        bencher.iter(|| {
-            out.clear();
-            let values = [
-                "0000a4c20017f93e5d01".into(),
-                "0000a4c20017f93e".into(),
-                "0000a4c20017f93e5d".into(),
-                1_u32.into(),
-            ];
-            template
-                .render(black_box(&values), SDP.as_bytes(), &mut out)
-                .expect("the values are clean");
-            out.len()
-        });
-    });
-}
-
-criterion_group!(benches, reading, writing);
+criterion_group!(benches, reading);
 
 const INVITE_NS_MAX: f64 = 500.0;
 /// Each long enough for the clock, and so many that the median is not that of one interruption.

@@ -20,7 +20,6 @@ use vigie::sip::header::{
     Reason, Route, SessionExpires, Uri, Via,
 };
 use vigie::sip::wire::framing::{Frame, Framer};
-use vigie::sip::wire::template::Template;
 use vigie::sip::wire::writer::MessageWriter;
 use vigie::sip::wire::{Index, StatusCode, index, message};
 
@@ -36,11 +35,6 @@ const PARSERS: &[Parser] = &[
     ("sip message through rsip", message_through_rsip, messages),
     ("sip stream", stream_is_cut_alike_in_any_pieces, messages),
     ("sip answer", answer_is_one_message, messages),
-    (
-        "sip template",
-        |bytes| drop(Template::new(&text(bytes), &["a", "b"])),
-        templates,
-    ),
     ("uri", uri_prints_as_it_came, uris),
     (
         "from and to",
@@ -237,10 +231,6 @@ fn challenges() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()
-}
-
-fn templates() -> Vec<Vec<u8>> {
-    vec![b"BYE {a} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch={b}\r\nCSeq: {a} BYE\r\n".to_vec()]
 }
 
 // What is asked of each.

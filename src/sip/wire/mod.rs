@@ -1,7 +1,7 @@
 //! SIP messages as bytes: find fields in them, cut streams into them, write them.
 //!
 //! `index` reads a message in one pass without allocating and keeps only positions; `framing` cuts TCP
-//! and TLS streams into messages; `template` and `writer` write; `message` is the one door to the rsip
+//! and TLS streams into messages; `writer` writes; `message` is the one door to the rsip
 //! crate. Nothing here knows transactions or dialogs, and nothing here trusts what it reads: malformed
 //! bytes are a [`WireError`], never a panic. `sip::header` reads the values that the index points at.
 
@@ -11,7 +11,6 @@ pub mod message;
 pub mod method;
 pub mod name;
 pub mod status;
-pub mod template;
 pub mod writer;
 
 pub use index::{Header, Index, StartLine, WireError, index};

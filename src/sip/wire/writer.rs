@@ -1,8 +1,7 @@
 //! Writing messages field by field into a buffer that is used again and again.
 //!
-//! For everything but the hottest messages (those are [`super::template`]s). Content-Length is always
-//! written and always right, and no value can start a new line: a control byte in one makes
-//! [`MessageWriter::finish`] fail and leaves the buffer as it was.
+//! Content-Length is always written and always right, and no value can start a new line: a control byte in
+//! one makes [`MessageWriter::finish`] fail and leaves the buffer as it was.
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
