@@ -17,9 +17,9 @@ use crate::support::rest;
 use crate::support::vigie::Service;
 
 const SECRETS: [(&str, &str); 3] = [
-    ("VIGIE_XIVO1_SECRET", "s3cret-vigie"),
-    ("VIGIE_XIVO2_SECRET", "s3cret-vigie"),
-    ("VIGIE_XIVO3_SECRET", "s3cret-vigie"),
+    ("VIGIE_XIVO1_SECRET", "s3cret-sonde"),
+    ("VIGIE_XIVO2_SECRET", "s3cret-sonde"),
+    ("VIGIE_XIVO3_SECRET", "s3cret-sonde"),
 ];
 /// The lab at the addresses of the sample; the watchdog stands where the old monitoring stood.
 const ADDRESSES: [(&str, &str); 5] = [
