@@ -1,10 +1,11 @@
 //! Who is blamed for what: the gateway, either PBX, the line, the switch, and ourselves.
 
 use vigie::board::view::Answer;
+use vigie::engine::plant::Trunk;
 use vigie::health::standing::Subject;
 use vigie::probe::Word;
 
-use crate::support::world::{FarEnd, World, minutes, seconds, telephony};
+use crate::support::world::{FarEnd, World, call, minutes, seconds, telephony};
 
 fn healthy() -> World {
     let mut world = World::watching(telephony(7));
@@ -93,6 +94,42 @@ fn a_dead_gateway_takes_the_line_and_not_the_pbxs() {
     let took = world.confirmed(&line, Word::Down, from).unwrap();
     assert!(took <= seconds(12), "{took:?}");
     assert_eq!(world.ever_down(), [line, target("patton")].into());
+}
+
+#[test]
+fn a_line_that_two_numbers_prove_is_down_within_twelve_seconds_when_neither_carries_sound() {
+    for seed in 0..20 {
+        let mut plant = telephony(seed);
+        // The cadence of the demonstration: both numbers on one trunk, one call at a time.
+        plant.targets[1].probes.pop();
+        plant.targets[1].probes.push(call("patton/call", "t2", 8));
+        plant.targets[1].probes.push(call("patton/queue", "t2", 30));
+        plant.lines[0].proofs.push("patton/queue".into());
+        for pbx in &mut plant.targets[2..4] {
+            let id = format!("{}/call", pbx.id);
+            pbx.probes.pop();
+            pbx.probes.push(call(&id, pbx.id.as_str(), 5));
+        }
+        for id in ["t2", "xivo1", "xivo2"] {
+            plant.trunks.push(Trunk {
+                id: id.into(),
+                calls_per_hour_max: 720,
+            });
+        }
+        let mut world = World::watching(plant);
+        world.far_end("patton/call", &FarEnd::Signs("*1#"));
+        world.run_for(minutes(3) + seconds(seed));
+        let from = world.now.instant;
+        // Each such call takes its whole time to tell: what was heard is told at its end.
+        for mute in ["patton/call", "patton/queue", "xivo1/call"] {
+            world.far_end(mute, &FarEnd::Silent);
+        }
+        world.run_for(minutes(1));
+        let line = Subject::Line("119".into());
+        let took = world.confirmed(&line, Word::Down, from);
+        assert!(took.unwrap() <= seconds(12), "seed {seed}: {took:?}");
+        assert_eq!(world.ever_down(), [line, target("xivo1")].into());
+    }
 }
 
 #[test]

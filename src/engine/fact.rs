@@ -75,7 +75,8 @@ pub enum Event {
     BlindBegan {
         probe: ProbeId,
     },
-    /// One failure of this oracle was enough: hints of its target fail with it.
+    /// Fewer failures of this oracle were enough: hints of its target, or the other proofs of its line,
+    /// fail with it.
     Corroborated {
         probe: ProbeId,
     },

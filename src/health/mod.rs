@@ -80,7 +80,7 @@ pub enum Effect {
     Hurry { probe: ProbeId, on: bool },
     /// Nothing conclusive was heard of this probe for too long, or too often in a row.
     Stale { probe: ProbeId },
-    /// One failure of this oracle was enough, for hints of its target fail with it.
+    /// Fewer failures of this oracle were enough, for others fail with it.
     Corroborated { probe: ProbeId },
     /// Record this; it is in force already.
     Changed(Change),
@@ -278,8 +278,14 @@ impl Health {
             .any(|judged| judged.standing.unstable)
     }
 
-    /// Hints that fail again and again make one failure of the oracle enough, and the other way round.
+    /// Failures of several probes confirm each other.
     fn corroborate(&mut self, now: Instant, probe: &ProbeId) {
+        self.corroborate_target(now, probe);
+        self.corroborate_lines(now, probe);
+    }
+
+    /// Hints that fail again and again make one failure of the oracle enough, and the other way round.
+    fn corroborate_target(&mut self, now: Instant, probe: &ProbeId) {
         let Some(target) = self.topology.target_of(probe) else {
             return;
         };
@@ -306,6 +312,34 @@ impl Health {
         if let Some(record) = self.probes.get_mut(probe) {
             let sent = record.turned;
             record.step(at, Event::Corroborated, sent);
+        }
+    }
+
+    /// Three failed calls in a row are an outage of the line, whichever of its proofs met them: they
+    /// share a trunk, one call at a time, and each alone would have to wait for all the others.
+    fn corroborate_lines(&mut self, now: Instant, probe: &ProbeId) {
+        for id in self.topology.lines_of(probe) {
+            let proofs = self.topology.line(&id).map(|line| line.proofs.clone());
+            let proofs = proofs.unwrap_or_default();
+            let downs = proofs.iter().map(|proof| {
+                let record = self.probes.get(proof)?;
+                record.state.fresh_downs()
+            });
+            // One that passed, or that was down before, says nothing about what began now.
+            let Some(downs) = downs.collect::<Option<Vec<u8>>>() else {
+                continue;
+            };
+            // Once each at the same moment may be one lost burst: one must have failed again after it.
+            let again = downs.iter().any(|downs| *downs >= 2);
+            if !again || downs.iter().sum::<u8>() < state::FAILURES_OF_AN_OUTAGE {
+                continue;
+            }
+            for proof in proofs {
+                self.effects.push_back(Effect::Corroborated {
+                    probe: proof.clone(),
+                });
+                self.step_corroborated(now, &proof);
+            }
         }
     }
 

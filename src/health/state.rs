@@ -11,7 +11,7 @@ use crate::probe::Word;
 
 /// So many failures in a row are an outage: the first and two confirmations. Fewer cry wolf on one
 /// lost packet pair; more break the 12 seconds of the fast lane.
-const FAILURES_OF_AN_OUTAGE: u8 = 3;
+pub(super) const FAILURES_OF_AN_OUTAGE: u8 = 3;
 
 /// Where a probe stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +101,20 @@ impl State {
             Self::Good | Self::Degraded | Self::Down | Self::Blind { .. } => None,
             Self::Suspect { .. } => Some(true),
             Self::Recovering { .. } => Some(false),
+        }
+    }
+
+    /// How often in a row it was down and that is not confirmed yet; `None` when it is not failing so.
+    #[must_use]
+    pub const fn fresh_downs(self) -> Option<u8> {
+        match self {
+            Self::Suspect { downs, .. } if downs > 0 => Some(downs),
+            Self::Suspect { .. }
+            | Self::Good
+            | Self::Degraded
+            | Self::Down
+            | Self::Recovering { .. }
+            | Self::Blind { .. } => None,
         }
     }
 

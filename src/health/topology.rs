@@ -175,6 +175,14 @@ impl Topology {
         self.probes.get(probe).map(|placed| &placed.target)
     }
 
+    /// The lines that this call proves.
+    pub(super) fn lines_of(&self, probe: &ProbeId) -> Vec<LineId> {
+        let placed = self.probes.get(probe);
+        placed
+            .map(|placed| placed.lines.clone())
+            .unwrap_or_default()
+    }
+
     pub(super) fn part(&self, probe: &ProbeId) -> Part {
         self.probes
             .get(probe)
