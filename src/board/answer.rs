@@ -1,5 +1,5 @@
-//! *Peut-on prendre des appels ?* by the lines, and the sentence behind it, in French, for a supervisor under stress: short, no abbreviations,
-//! the names that the customer uses. Times are not in it: the page shows them beside, always fresh.
+//! *Peut-on prendre des appels ?* by the lines, and the sentence behind it, in French, for a supervisor
+//! under stress: short, no abbreviations, the names that the customer uses. Times are not in it: the page shows them beside, always fresh.
 
 use super::view::Answer;
 use crate::health::SERVED_BY_BACKUP;
@@ -60,17 +60,21 @@ pub fn because(lines: &[LineStory<'_>], own_faults: &[Failure]) -> String {
         Answer::Unknown => unknown(lines.len(), &blind, own_faults),
         Answer::No => {
             let what = if lines.len() == 1 {
-                format!("La ligne {} ne répond pas", down[0].name)
-            } else {
+                format!("La ligne {} {}", down[0].name, how(down[0]))
+            } else if down.iter().all(|line| how(line) == UNANSWERED) {
                 "Aucune ligne ne répond".to_owned()
+            } else {
+                "Aucune ligne ne laisse passer d’appel".to_owned()
             };
             format!("{what}{}.", cause(&down))
         }
         Answer::Partly if !down.is_empty() => {
             let verb = if down.len() == 1 {
-                "ne répond pas"
-            } else {
+                how(down[0])
+            } else if down.iter().all(|line| how(line) == UNANSWERED) {
                 "ne répondent pas"
+            } else {
+                "ne laissent pas passer d’appel"
             };
             format!(
                 "{} sur {} {verb} : {}{}.",
@@ -98,6 +102,18 @@ pub fn because(lines: &[LineStory<'_>], own_faults: &[Failure]) -> String {
             }
             None => "Toutes les lignes répondent à nos appels d’essai.".to_owned(),
         },
+    }
+}
+
+const UNANSWERED: &str = "ne répond pas";
+
+/// What a caller meets on a line that is down. Who hears a line pick up and then nothing must not be
+/// told that it does not answer.
+fn how(line: &LineStory<'_>) -> &'static str {
+    match line.failure.map(|failure| failure.code.as_ref()) {
+        Some("no_media" | "late_media") => "décroche, mais on n’entend rien",
+        Some("one_way_audio") => "décroche, mais le son ne passe que dans un sens",
+        Some(_) | None => UNANSWERED,
     }
 }
 
@@ -163,6 +179,11 @@ mod tests {
             because_of: Some("Patton"),
             ..line("119", Word::Down)
         };
+        let mute = Failure::new(Blame::Silent, "no_media", "");
+        let silent = LineStory {
+            failure: Some(&mute),
+            ..line("119", Word::Down)
+        };
         let good = line("119", Word::Good);
         let cases: &[(&[LineStory<'_>], Answer, &str)] = &[
             (&[], Answer::Unknown, "Aucune ligne n’est surveillée."),
@@ -185,6 +206,16 @@ mod tests {
                 std::slice::from_ref(&behind_patton),
                 Answer::No,
                 "La ligne 119 ne répond pas : Patton est en panne.",
+            ),
+            (
+                std::slice::from_ref(&silent),
+                Answer::No,
+                "La ligne 119 décroche, mais on n’entend rien.",
+            ),
+            (
+                &[silent.clone(), line("file", Word::Down)],
+                Answer::No,
+                "Aucune ligne ne laisse passer d’appel.",
             ),
             (
                 &[good.clone(), line("file", Word::Down)],
