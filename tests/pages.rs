@@ -86,6 +86,7 @@ fn view(answer: Answer, state: Word, now: Now, fact: u64) -> View {
             id: "accueil".into(),
             name: "119, accueil".into(),
             state,
+            confirmed: true,
             unstable: false,
             since: at,
             last_proof: Some(at),
@@ -226,6 +227,7 @@ async fn every_answer_forbids_foreign_scripts_and_caches() {
         "/fragment",
         "/static/board.css",
         "/static/board.js",
+        "/static/icon.svg",
         "/metrics",
     ] {
         let reply = site.get(path).await;

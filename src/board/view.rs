@@ -50,6 +50,8 @@ pub struct LineView {
     pub name: String,
     #[serde(rename = "verdict")]
     pub state: Word,
+    /// As for a target: false while something else than `state` was seen and is being confirmed.
+    pub confirmed: bool,
     pub unstable: bool,
     #[serde(serialize_with = "rfc3339")]
     pub since: Utc,

@@ -1,13 +1,14 @@
-//! The French of the supervisor's page: words, hours, durations. Customers read these; engineers read
-//! the English of `Failure`. The page lives in Paris time, whatever the server's zone is.
+//! The French of the supervisor's page: words, hours, durations, what is wrong. Customers read these;
+//! engineers read the English of `Failure`. The page lives in Paris time, whatever the server's zone is.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::view::{Answer, TargetView};
-use crate::probe::Word;
+use crate::health::SERVED_BY_BACKUP;
 use crate::probe::icmp::Expect;
+use crate::probe::{Blame, Failure, Word};
 use crate::time::Utc;
 
 /// The plant stands in France; its clock on the wall shows this zone.
@@ -74,6 +75,53 @@ impl TargetView {
     }
 }
 
+impl Failure {
+    /// What a supervisor has to know of it, in a few words. What only an engineer can use is in `words`.
+    #[must_use]
+    pub fn words_fr(&self) -> String {
+        let known = match self.code.as_ref() {
+            SERVED_BY_BACKUP => "appels pris par le secours",
+            "port_closed" | "connection_refused" => "machine allumée, service arrêté",
+            "unreachable" => "injoignable par le réseau",
+            "no_final_answer" => "sonne sans que personne décroche",
+            "no_media" => "décroche, sans aucun son",
+            "late_media" => "décroche, le son vient trop tard",
+            "one_way_audio" => "décroche, le son ne passe que dans un sens",
+            "no_signature" | "wrong_signature" => "un autre équipement que prévu décroche",
+            "hung_up_early" => "raccroche trop tôt",
+            "jitter" => "son haché",
+            "packet_loss" => "des paquets se perdent",
+            "sip_404" | "sip_484" => "numéro refusé comme inconnu",
+            "sip_486" | "sip_600" => "occupé",
+            "sip_503" => "ne prend plus de nouveaux appels",
+            "wrong_password" | "sip_401" | "sip_403" | "sip_407" => {
+                "refuse le compte de surveillance"
+            }
+            "some_silent" => "une partie ne répond pas",
+            "switched_on" => "allumé alors qu’il devrait être éteint",
+            "certificate_expired" => "certificat expiré",
+            "certificate_ends_soon" => "certificat bientôt expiré",
+            "certificate_refused" => "certificat refusé",
+            "plugin_critical" | "plugin_warning" => "un contrôle donne l’alerte",
+            "overloaded" | "woken_late" | "probe_stuck" => {
+                "la machine de la surveillance est trop lente"
+            }
+            "store_full" => "le disque du journal est plein",
+            code if code.starts_with("store_") => "le journal ne peut plus être écrit",
+            _ => match self.blame {
+                Blame::Refused => "refuse ce qu’on lui demande",
+                Blame::Misbehaved => "répond de travers",
+                Blame::Silent => "ne répond pas",
+                Blame::Ours => "la surveillance ne peut pas voir",
+            },
+        };
+        match self.code.strip_prefix("sip_") {
+            Some(status) => format!("{known} (SIP {status})"),
+            None => known.to_owned(),
+        }
+    }
+}
+
 /// How many of a group are in service: `11 sur 12 en service, 2 hors service comme prévu`.
 #[must_use]
 pub fn in_service(targets: &[&TargetView]) -> String {
@@ -112,6 +160,7 @@ fn paris(at: Utc) -> Option<jiff::ZonedDateTime> {
 }
 
 /// How long ago, in the coarsest units that still say enough: `6 s`, `12 min`, `3 h 05`, `2 j 4 h`.
+/// A number is never torn from its unit: the spaces do not break.
 #[must_use]
 pub fn lasting(duration: Duration) -> String {
     const MINUTE: u64 = 60;
@@ -119,13 +168,21 @@ pub fn lasting(duration: Duration) -> String {
     const DAY: u64 = 24 * HOUR;
     let seconds = duration.as_secs();
     if seconds < MINUTE {
-        format!("{seconds} s")
+        format!("{seconds}\u{a0}s")
     } else if seconds < HOUR {
-        format!("{} min", seconds / MINUTE)
+        format!("{}\u{a0}min", seconds / MINUTE)
     } else if seconds < DAY {
-        format!("{} h {:02}", seconds / HOUR, seconds % HOUR / MINUTE)
+        format!(
+            "{}\u{a0}h\u{a0}{:02}",
+            seconds / HOUR,
+            seconds % HOUR / MINUTE
+        )
     } else {
-        format!("{} j {} h", seconds / DAY, seconds % DAY / HOUR)
+        format!(
+            "{}\u{a0}j\u{a0}{}\u{a0}h",
+            seconds / DAY,
+            seconds % DAY / HOUR
+        )
     }
 }
 
@@ -208,13 +265,40 @@ mod tests {
     }
 
     #[test]
+    fn every_failure_has_french_words() {
+        let cases = [
+            (
+                Blame::Refused,
+                "sip_503",
+                "ne prend plus de nouveaux appels (SIP 503)",
+            ),
+            (
+                Blame::Refused,
+                "sip_606",
+                "refuse ce qu’on lui demande (SIP 606)",
+            ),
+            (Blame::Silent, "no_media", "décroche, sans aucun son"),
+            (Blame::Silent, "no_echo_reply", "ne répond pas"),
+            (
+                Blame::Ours,
+                "store_io",
+                "le journal ne peut plus être écrit",
+            ),
+            (Blame::Ours, "no_socket", "la surveillance ne peut pas voir"),
+        ];
+        for (blame, code, expected) in cases {
+            assert_eq!(Failure::new(blame, code, "").words_fr(), expected);
+        }
+    }
+
+    #[test]
     fn durations_read_as_a_person_says_them() {
         let cases = [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3 * 3600 + 5 * 60, "3 h 05"),
-            (2 * 86_400 + 4 * 3600 + 59, "2 j 4 h"),
+            (0, "0\u{a0}s"),
+            (59, "59\u{a0}s"),
+            (60, "1\u{a0}min"),
+            (3 * 3600 + 5 * 60, "3\u{a0}h\u{a0}05"),
+            (2 * 86_400 + 4 * 3600 + 59, "2\u{a0}j\u{a0}4\u{a0}h"),
         ];
         for (seconds, expected) in cases {
             assert_eq!(lasting(Duration::from_secs(seconds)), expected);

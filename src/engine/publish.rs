@@ -78,6 +78,7 @@ impl Engine {
             id: line.id.clone(),
             name: line.name.clone(),
             state: standing.word,
+            confirmed: standing.confirmed,
             unstable: standing.unstable,
             since: standing.since,
             last_proof: self.last_proof(&subject),

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::{Age, Pages};
 use crate::board::view::{Answer, LineView, TargetView, View};
 use crate::board::words_fr::{hour, in_service, lasting};
-use crate::probe::Word;
+use crate::probe::{Failure, Word};
 use crate::time::Utc;
 
 #[derive(Template)]
@@ -24,12 +24,17 @@ struct Page<'a> {
 struct Board<'a> {
     plant: &'a str,
     answer: Answer,
+    /// How the answer looks: a yes that leans on the backup is not painted like any other.
+    look: Word,
     because: &'a str,
+    /// What is down by its own fault, for the big answer.
+    down: Vec<Named<'a>>,
+    more_down: usize,
     since: Since,
     stale: bool,
     shown_at: String,
     age: String,
-    own_faults: Vec<&'a str>,
+    own_faults: Vec<Why>,
     lines: Vec<Row<'a>>,
     telephony: Vec<Row<'a>>,
     rest: Vec<Group<'a>>,
@@ -39,6 +44,12 @@ struct Board<'a> {
 struct Since {
     hour: String,
     lasting: String,
+}
+
+/// A target beside the big answer.
+struct Named<'a> {
+    name: &'a str,
+    since: Since,
 }
 
 /// One line or target as a row of a table.
@@ -51,7 +62,22 @@ struct Row<'a> {
     unstable: bool,
     since: Since,
     proof: Option<Since>,
-    why: String,
+    why: Option<Why>,
+}
+
+/// What is wrong, for the supervisor, and for the engineer who points at it.
+struct Why {
+    french: String,
+    english: String,
+}
+
+impl From<&Failure> for Why {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            french: failure.words_fr(),
+            english: failure.words.clone(),
+        }
+    }
 }
 
 /// The targets of one folder of the inventory.
@@ -95,6 +121,13 @@ pub(super) async fn script() -> impl IntoResponse {
     )
 }
 
+pub(super) async fn icon() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "image/svg+xml")],
+        include_str!("static/icon.svg"),
+    )
+}
+
 fn answer(page: askama::Result<String>) -> Response {
     match page {
         Ok(html) => Html(html).into_response(),
@@ -115,29 +148,34 @@ fn render(view: &View, age: &Age) -> askama::Result<String> {
         hour: hour(at, age.now),
         lasting: lasting(age.now.since(at)),
     };
-    let row = |target| target_row(target, &since);
+    let row = |target| target_row(target, &view.targets, &since);
     let stale = age.is_stale();
+    let answer = if stale { Answer::Unknown } else { view.answer };
+    let down = if stale {
+        Vec::new()
+    } else {
+        down(&view.targets, &since)
+    };
     let (telephony, others): (Vec<_>, Vec<_>) = view
         .targets
         .iter()
         .partition(|target| target.group == TELEPHONY);
     Board {
         plant: &view.plant,
-        answer: if stale { Answer::Unknown } else { view.answer },
+        answer,
+        look: look(answer, &view.lines),
         because: if stale {
             "La surveillance n’a plus rien publié : ce qui suit n’est plus à jour."
         } else {
             &view.because
         },
+        more_down: down.len().saturating_sub(NAMED_MAX),
+        down: down.into_iter().take(NAMED_MAX).collect(),
         since: since(if stale { view.at } else { view.since }),
         stale,
         shown_at: hour(view.at, age.now),
         age: lasting(age.seconds),
-        own_faults: view
-            .own_faults
-            .iter()
-            .map(|fault| fault.words.as_str())
-            .collect(),
+        own_faults: view.own_faults.iter().map(Why::from).collect(),
         lines: view
             .lines
             .iter()
@@ -148,6 +186,31 @@ fn render(view: &View, age: &Age) -> askama::Result<String> {
     }
     .render()
 }
+
+/// Calls are taken, and somebody should still look: that is told by another shape and colour.
+fn look(answer: Answer, lines: &[LineView]) -> Word {
+    let leans = lines.iter().any(|line| line.state == Word::Degraded);
+    if answer == Answer::Yes && leans {
+        Word::Degraded
+    } else {
+        answer.word()
+    }
+}
+
+/// What is down and nobody else's fault, in the order of the inventory.
+fn down<'a>(targets: &'a [TargetView], since: &impl Fn(Utc) -> Since) -> Vec<Named<'a>> {
+    targets
+        .iter()
+        .filter(|target| target.state == Word::Down && target.because_of.is_none())
+        .map(|target| Named {
+            name: &target.name,
+            since: since(target.since),
+        })
+        .collect()
+}
+
+/// More names than this beside the big word are not read any more; the tables have them all.
+const NAMED_MAX: usize = 4;
 
 /// Folder of the inventory that is shown beside the lines.
 const TELEPHONY: &str = "Téléphonie";
@@ -162,24 +225,28 @@ fn line_row<'a>(line: &'a LineView, since: &impl Fn(Utc) -> Since) -> Row<'a> {
             .unwrap_or_default(),
         state: line.state,
         word: line.state.word_fr(),
-        confirmed: true,
+        confirmed: line.confirmed,
         unstable: line.unstable,
         since: since(line.since),
         proof: line.last_proof.map(since),
-        why: line
-            .failure
-            .as_ref()
-            .map(|failure| failure.words.clone())
-            .unwrap_or_default(),
+        why: line.failure.as_ref().map(Why::from),
     }
 }
 
-fn target_row<'a>(target: &'a TargetView, since: &impl Fn(Utc) -> Since) -> Row<'a> {
-    let why = match (&target.because_of, &target.failure) {
-        (Some(parent), _) => format!("à cause de {parent}"),
-        (None, Some(failure)) => failure.words.clone(),
-        (None, None) => String::new(),
-    };
+fn target_row<'a>(
+    target: &'a TargetView,
+    all: &[TargetView],
+    since: &impl Fn(Utc) -> Since,
+) -> Row<'a> {
+    let mut why = target.failure.as_ref().map(Why::from);
+    if let Some(parent) = &target.because_of {
+        let known = all.iter().find(|one| one.id == *parent);
+        let name = known.map_or(parent.as_str(), |parent| parent.name.as_str());
+        why = Some(Why {
+            french: format!("à cause de {name}"),
+            english: why.map(|why| why.english).unwrap_or_default(),
+        });
+    }
     Row {
         name: &target.name,
         note: target.description.clone(),
@@ -224,8 +291,8 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::probe::Blame;
     use crate::probe::icmp::Expect;
-    use crate::probe::{Blame, Failure};
     use crate::time::{Instant, Now};
 
     const NOON: Utc = Utc(1_795_521_600_000_000_000);
@@ -243,6 +310,7 @@ pub(super) mod tests {
                 id: "accueil".into(),
                 name: "119, accueil".into(),
                 state: Word::Good,
+                confirmed: true,
                 unstable: false,
                 since: NOON,
                 last_proof: Some(NOON),
@@ -288,8 +356,29 @@ pub(super) mod tests {
     fn a_fresh_page_says_yes_and_tells_its_age() {
         let page = shown(&a_view(), 2);
         assert!(page.contains("OUI"), "{page}");
-        assert!(page.contains("il y a 2 s"), "{page}");
+        assert!(page.contains("il y a 2\u{a0}s"), "{page}");
         assert!(page.contains("répond : XIVO 1"), "{page}");
+    }
+
+    #[test]
+    fn a_yes_by_the_backup_names_what_is_down_and_does_not_look_like_any_other() {
+        let mut view = a_view();
+        assert!(shown(&view, 0).contains("answer good"));
+        view.lines[0].state = Word::Degraded;
+        let page = shown(&view, 0);
+        assert!(page.contains("answer degraded"), "{page}");
+        assert!(page.contains("En panne : XIVO 2"), "{page}");
+        assert!(page.contains("ne répond pas"), "{page}");
+    }
+
+    #[test]
+    fn what_a_parent_explains_is_told_by_the_name_of_the_parent() {
+        let mut view = a_view();
+        let mut child = view.targets[0].clone();
+        child.id = "phones".into();
+        child.because_of = Some("xivo2".into());
+        view.targets.push(child);
+        assert!(shown(&view, 0).contains("à cause de XIVO 2"));
     }
 
     #[test]

@@ -16,11 +16,11 @@ use super::{Pages, api, board, demo, live, metrics};
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot listen on {listen}: {source}; choose another address with `listen`")]
-    Listen {
-        listen: SocketAddr,
-        source: std::io::Error,
-    },
+    #[error(
+        "cannot listen on {listen}: {words}; end what listens there (another vigie?) or choose another \
+         address: --listen of the demo, `listen` of the configuration"
+    )]
+    Listen { listen: SocketAddr, words: String },
     #[error("the page server ended: {0}")]
     Serve(std::io::Error),
 }
@@ -34,7 +34,10 @@ pub async fn serve(
     pages: Pages,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(SocketAddr, impl Future<Output = Result<(), Error>>), Error> {
-    let refused = |source| Error::Listen { listen, source };
+    let refused = |error: std::io::Error| Error::Listen {
+        listen,
+        words: error.to_string(),
+    };
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let (closing, closed) = tokio::sync::watch::channel(false);
@@ -59,6 +62,7 @@ fn routes(pages: Pages, closed: tokio::sync::watch::Receiver<bool>) -> Router {
         .route("/live", get(live::stream))
         .route("/static/board.css", get(board::style))
         .route("/static/board.js", get(board::script))
+        .route("/static/icon.svg", get(board::icon))
         .route("/healthz", get(api::health))
         .route("/api/v1/status", get(api::status))
         .route("/metrics", get(metrics::scrape));

@@ -9,6 +9,7 @@ const said = document.getElementById("said");
 let heard = performance.now();
 let shown = hour();
 let spoken = answer();
+let stream = listen();
 
 function hour() {
   return new Date().toLocaleTimeString("fr-FR");
@@ -16,6 +17,12 @@ function hour() {
 
 function answer() {
   return document.getElementById("answer").textContent.trim();
+}
+
+function listen() {
+  const stream = new EventSource("/live");
+  stream.addEventListener("board", (event) => show(event.data));
+  return stream;
 }
 
 function show(html) {
@@ -29,24 +36,35 @@ function show(html) {
   }
   heard = performance.now();
   shown = hour();
-  if (answer() !== spoken) {
-    spoken = answer();
-    said.textContent = `Peut-on prendre des appels ? ${spoken}. ${document.getElementById("because").textContent}`;
-  }
+  document.body.classList.remove("lost");
+  lost.hidden = true;
+  say();
 }
 
-const stream = new EventSource("/live");
-stream.addEventListener("board", (event) => show(event.data));
+function say() {
+  if (answer() === spoken) return;
+  spoken = answer();
+  said.textContent = `Peut-on prendre des appels ? ${spoken}. ${document.getElementById("because").textContent}`;
+}
+
+// What was true when the link broke may be a lie now: the big word least of all may stay.
+function forget() {
+  document.body.classList.add("lost");
+  lost.hidden = false;
+  lost.textContent = `Liaison perdue : informations de ${shown}, elles ne sont plus à jour.`;
+  const big = board.querySelector(".answer");
+  big.className = "answer blind stale";
+  document.getElementById("answer").innerHTML = '<span class="shape" aria-hidden="true">?</span> ON NE SAIT PAS';
+  document.getElementById("because").textContent = "La liaison avec la surveillance est perdue.";
+  for (const old of board.querySelectorAll(".broken, .since, .age")) old.remove();
+  say();
+}
 
 setInterval(() => {
-  const silent = performance.now() - heard;
-  const gone = silent > QUIET_MS;
-  document.body.classList.toggle("lost", gone);
-  lost.hidden = !gone;
-  if (!gone) return;
-  const text = `Liaison perdue : informations de ${shown}, elles ne sont plus à jour.`;
-  if (lost.textContent !== text) lost.textContent = text;
-  // The stream reconnects by itself; a plain request helps where a proxy holds streams back.
+  if (performance.now() - heard <= QUIET_MS) return;
+  if (lost.hidden) forget();
+  // The stream reconnects by itself, unless it was refused; a plain request helps where a proxy holds
+  // streams back.
+  if (stream.readyState === EventSource.CLOSED) stream = listen();
   fetch("/fragment").then((reply) => (reply.ok ? reply.text() : null)).then((html) => html && show(html)).catch(() => {});
-  if (stream.readyState === EventSource.CLOSED) location.reload();
-}, 2000);
+}, 1000);
