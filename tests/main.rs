@@ -11,6 +11,7 @@ mod architecture;
 mod blindness_is_short;
 mod calls_in_bad_weather;
 mod cli;
+mod demo;
 mod fuzz;
 mod journal_keeps_every_fact;
 mod loopback;

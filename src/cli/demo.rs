@@ -40,9 +40,12 @@ const WATCH_ACCOUNT: &str = "vigie";
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let temporary = tempfile::Builder::new().prefix("vigie-demo-").tempdir()?;
-    let data = arguments
-        .data
-        .unwrap_or_else(|| temporary.path().to_owned());
+    let data = match arguments.data {
+        Some(folder) => {
+            std::path::absolute(&folder).with_context(|| format!("--data {}", folder.display()))?
+        }
+        None => temporary.path().to_owned(),
+    };
     let layout = free_layout().context("the lab finds no port on loopback")?;
     let loaded = configure(&data, temporary.path(), arguments.listen, &layout)?;
     serve::log(&loaded.settings.log)?;
@@ -100,7 +103,7 @@ fn configure(
         .with_context(|| format!("cannot write {}", secret.display()))?;
     let mut text = include_str!("demo.toml")
         .replace("{listen}", &listen.to_string())
-        .replace("{data}", &data.display().to_string())
+        .replace("{data}", &quoted(data)?)
         .replace("{secret}", &secret.display().to_string())
         .replace("{media_ports}", WATCH_MEDIA_PORTS);
     for (name, address) in [
@@ -117,6 +120,14 @@ fn configure(
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("{}", errors.join("\n"))
     })
+}
+
+/// A path as TOML writes a string, whatever is in it.
+fn quoted(path: &Path) -> anyhow::Result<String> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| anyhow!("--data {}: not UTF-8; name another folder", path.display()))?;
+    Ok(toml::Value::from(text).to_string())
 }
 
 /// What runs, what it watches, and how to break it.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::say;
 use crate::io::web::ask;
@@ -31,13 +31,17 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     let form = format!("server={server}&fault={fault}");
-    let (status, words) = runtime.block_on(ask::post(&at, "/demo/fault", form))?;
+    let (status, words) = runtime
+        .block_on(ask::post(&at, "/demo/fault", form))
+        .context("no demonstration to break (`vigie demo` starts one)")?;
     match status {
         200..300 => {
             say(&format!("{server}: {fault}; watch http://{at}/"));
             Ok(ExitCode::SUCCESS)
         }
         404 => bail!("{at} is not a demo: a real plant is not broken from here"),
-        _ => bail!("{at} answered {status}: {words}"),
+        503 => bail!("{at}: {words}"),
+        // Somebody else's page may say anything, at any length.
+        _ => bail!("{at} answered {status}: is that the page of `vigie demo`?"),
     }
 }

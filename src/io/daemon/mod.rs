@@ -69,6 +69,8 @@ pub enum StartError {
         folder: String,
         error: std::io::Error,
     },
+    #[error("{0} is no folder; the journal needs one of its own")]
+    NoFolder(String),
     #[error(transparent)]
     Journal(#[from] OpenError),
     #[error("no sockets for the calls: {0}; look at the limits of the service (LimitNOFILE)")]
@@ -107,6 +109,9 @@ impl Service {
     /// The first thing that is missing, with what to do about it.
     pub async fn open(self) -> Result<Open, StartError> {
         let folder = &self.settings.data;
+        if folder.exists() && !folder.is_dir() {
+            return Err(StartError::NoFolder(folder.display().to_string()));
+        }
         std::fs::create_dir_all(folder).map_err(|error| StartError::Folder {
             folder: folder.display().to_string(),
             error,
