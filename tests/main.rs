@@ -21,6 +21,7 @@ mod outage_ends_soon;
 mod pages;
 mod real_asterisk;
 mod real_faults;
+mod real_browser;
 mod real_sipp;
 mod real_transports;
 mod real_whole_plant;
