@@ -28,6 +28,10 @@ lab:
 lab-down:
     tests/lab/down
 
+# The picture of the README, taken anew from the demonstration in a real Chromium; needs root.
+picture:
+    VIGIE_PICTURE="$PWD/dashboards/page.png" cargo test --locked --test behaviour -- --ignored --nocapture --exact real_browser::the_picture_of_the_readme_is_what_chromium_shows
+
 # Calls per second, microseconds per message; fails when a floor of benches/README.md is missed.
 bench *names:
     cargo bench --locked --no-fail-fast {{names}}

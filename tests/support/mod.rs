@@ -1,9 +1,8 @@
 //! What the promises are told with: the simulated world, and the real one on a lead.
 
-pub(crate) mod certificate;
 pub(crate) mod browser;
+pub(crate) mod certificate;
 pub(crate) mod demo;
-#[expect(dead_code, reason = "the watch of a breaking plant will use the rest")]
 pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod patience;
