@@ -65,6 +65,43 @@ fn a_pbx_that_answers_options_but_takes_no_call_is_down() {
 }
 
 #[test]
+fn a_line_that_moves_to_the_backup_asks_the_pbx_it_left() {
+    for seed in 0..20 {
+        let mut world = World::watching(telephony(seed));
+        world.far_end("patton/call", &FarEnd::Signs("*1#"));
+        world.run_for(minutes(3) + seconds(3 * seed));
+        let from = world.now.instant;
+        world.far_end("xivo1/call", &FarEnd::Refuses);
+        world.far_end("patton/call", &FarEnd::Signs("*2#"));
+        world.run_for(minutes(2));
+        let line = Subject::Line("119".into());
+        let on_backup = world.confirmed(&line, Word::Degraded, from).unwrap();
+        let down = world.confirmed(&target("xivo1"), Word::Down, from).unwrap();
+        assert!(
+            down <= on_backup + seconds(2),
+            "seed {seed}: {on_backup:?}, {down:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pbx_that_is_back_asks_for_the_line_it_carried() {
+    let mut world = healthy();
+    world.far_end("xivo1/", &FarEnd::Refuses);
+    world.far_end("patton/call", &FarEnd::Signs("*2#"));
+    world.run_for(minutes(5));
+    let from = world.now.instant;
+    world.far_end("xivo1/", &FarEnd::Answers);
+    // The gateway sees it a little later than we do.
+    world.run_for(seconds(5));
+    world.far_end("patton/call", &FarEnd::Signs("*1#"));
+    world.run_for(minutes(1));
+    let line = Subject::Line("119".into());
+    let took = world.confirmed(&line, Word::Good, from).unwrap();
+    assert!(took <= seconds(25), "{took:?}");
+}
+
+#[test]
 fn options_unanswered_while_calls_pass_is_degraded_never_down() {
     let mut world = healthy();
     world.far_end("xivo1/options", &FarEnd::Silent);

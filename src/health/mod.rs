@@ -30,6 +30,9 @@ use topology::Topology;
 
 /// A failure is confirmed, and a recovery, after this pause: long enough for one lost burst to end.
 const CONFIRM_AFTER: Duration = Duration::from_millis(500);
+/// Gateways ask a PBX that was away by OPTIONS, commonly every 5 s; a call before that still goes to the
+/// backup and tells nothing.
+const GATEWAY_SEES_WITHIN: Duration = Duration::from_secs(6);
 
 /// Since when what was not announced yet is in its state: it has no fact so far.
 const UNBORN: Utc = Utc(0);
@@ -208,7 +211,7 @@ impl Health {
         let Some(record) = self.probes.get_mut(probe) else {
             return;
         };
-        let before = record.state;
+        let (before, signed_before) = (record.state, record.last_signature.clone());
         if let Some(at) = record.stale_at() {
             self.stale.remove(&(at, probe.clone()));
         }
@@ -222,7 +225,7 @@ impl Health {
         if let Some(at) = record.stale_at() {
             self.stale.insert((at, probe.clone()));
         }
-        let after = record.state;
+        let (after, signed) = (record.state, record.last_signature.clone());
         if next.ask_again {
             self.effects.push_back(Effect::Ask {
                 probe: probe.clone(),
@@ -236,6 +239,11 @@ impl Health {
             self.ask_around(probe, worse, false);
         } else if after == State::Down && before.word() != Word::Down {
             self.ask_around(probe, true, true);
+        } else if after == State::Good && before.word() == Word::Down {
+            self.ask_lines_on_backup(probe);
+        }
+        if signed_before.is_some() && signed.is_some() && signed != signed_before {
+            self.ask_pbxs(probe);
         }
         self.corroborate(now.instant, probe);
         self.judge(now, self.topology.touched_by(probe));
@@ -265,6 +273,37 @@ impl Health {
                     probe: near.clone(),
                     after: Duration::ZERO,
                     confirm: confirmed,
+                });
+            }
+        }
+    }
+
+    /// Another PBX answers the line than before: whether the one that did still takes calls is asked at
+    /// once, for its OPTIONS may go on answering.
+    fn ask_pbxs(&mut self, call: &ProbeId) {
+        for near in self.topology.near(call) {
+            if !self.topology.is_hint(near) && !self.is_unstable_around(near) {
+                self.effects.push_back(Effect::Ask {
+                    probe: near.clone(),
+                    after: Duration::ZERO,
+                    confirm: false,
+                });
+            }
+        }
+    }
+
+    /// A PBX is back: whether its lines are back on it is asked when the gateway had time to see it too.
+    fn ask_lines_on_backup(&mut self, probe: &ProbeId) {
+        for near in self.topology.near(probe) {
+            let on_backup = self.topology.lines_of(near).into_iter().any(|line| {
+                self.standing(&Subject::Line(line))
+                    .is_some_and(|standing| standing.word != Word::Good)
+            });
+            if on_backup && !self.is_unstable_around(near) {
+                self.effects.push_back(Effect::Ask {
+                    probe: near.clone(),
+                    after: GATEWAY_SEES_WITHIN,
+                    confirm: false,
                 });
             }
         }
