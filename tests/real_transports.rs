@@ -108,9 +108,9 @@ fn a_wrong_password_over_tcp_is_said_once() {
         ],
         &[("SECRET", "wrong")],
     );
-    assert_eq!(report.verdict(), "down", "{:#}", report.json);
-    assert_eq!(report.blame(), "refused", "{:#}", report.json);
-    assert_eq!(report.failure(), "sip_401", "{:#}", report.json);
+    assert_eq!(report.verdict(), "blind", "{:#}", report.json);
+    assert_eq!(report.blame(), "ours", "{:#}", report.json);
+    assert_eq!(report.failure(), "wrong_password", "{:#}", report.json);
     // What came is logged twice where two messages came in one segment; what it answered is not.
     let log = plant.log("xivo1");
     assert_eq!(log.matches("SIP/2.0 401 ").count(), 2, "{log}");
@@ -225,7 +225,7 @@ fn a_certificate_that_has_ended_is_theirs_to_renew() {
     let tls = TlsPlant::with(&Certificate::signed_by("plant", "127.0.1.1", 2021));
     tls.assert_refused(
         &["--tls-ca", &tls.path("ca.pem")],
-        ("down", "misbehaved", "tls"),
+        ("down", "misbehaved", "certificate_dates"),
         &["has expired", "renew it"],
     );
 }

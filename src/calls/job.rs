@@ -125,6 +125,7 @@ impl Job {
         let ladder = std::mem::replace(&mut self.ladder, nothing);
         let media = self.media.take();
         let first_packet = media.as_ref().and_then(|media| media.seen.first_packet);
+        let first_sound = media.as_ref().and_then(|media| media.seen.first_sound);
         let last_packet = media.as_ref().and_then(|media| media.seen.last_packet);
         Observed {
             started: self.started,
@@ -133,7 +134,7 @@ impl Job {
             progress_after: seen.progress_after,
             answer_after: seen.answer_after,
             // `since` is zero when the packet came before the answer.
-            first_media_after: first_packet
+            first_media_after: first_sound
                 .zip(seen.answered)
                 .map(|(packet, answered)| packet.since(answered)),
             last_media_after: last_packet
@@ -142,9 +143,14 @@ impl Job {
             early_media: first_packet
                 .is_some_and(|packet| seen.answered.is_none_or(|answered| packet < answered)),
             echo_dbov: media.as_ref().and_then(|media| media.echo_dbov()),
-            rtp: media
-                .as_ref()
-                .map_or_else(RtpSeen::default, |media| media.figures()),
+            rtp: RtpSeen {
+                first_packet_after: first_packet
+                    .zip(seen.answered)
+                    .map(|(packet, answered)| packet.since(answered)),
+                ..media
+                    .as_ref()
+                    .map_or_else(RtpSeen::default, |media| media.figures())
+            },
             dtmf: media.map_or_else(String::new, |media| media.seen.dtmf),
             server: seen.server.map(String::from),
             held: seen.held,

@@ -43,8 +43,9 @@ pub(super) struct Media {
 /// What was heard, beyond the figures of the session.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// The first packet of any kind, the first of sound, and the last of any kind.
     pub(super) first_packet: Option<Instant>,
-    /// Of sound or digits.
+    pub(super) first_sound: Option<Instant>,
     pub(super) last_packet: Option<Instant>,
     pub(super) dtmf: String,
     wrong_source: u64,
@@ -287,7 +288,7 @@ impl Media {
         let moved_from = self.moved_from.as_ref();
         // The port may differ from the SDP (asymmetric RTP); another host is another matter.
         let expected = from.ip() == agreed.peer.ip()
-            || moved_from.is_some_and(|moved| from == moved.peer && stamp <= moved.until);
+            || moved_from.is_some_and(|moved| from.ip() == moved.peer.ip() && stamp <= moved.until);
         let Ok(packet) = packet::parse(bytes) else {
             self.seen.wrong_payload += 1;
             return None;
@@ -298,7 +299,6 @@ impl Media {
         }
         if agreed.telephone_event == Some(packet.payload_type) {
             self.session.hear(stamp, &packet, false);
-            // A digit is heard as well as a voice is.
             self.seen.first_packet.get_or_insert(stamp);
             self.seen.last_packet = Some(stamp);
             let event = dtmf::Event::parse(packet.payload)?;
@@ -312,13 +312,14 @@ impl Media {
                 .then_some(Remark::WrongPayload(packet.payload_type));
         };
         self.session.hear(stamp, &packet, true);
+        self.seen.first_packet.get_or_insert(stamp);
         self.seen.last_packet = Some(stamp);
         if self.answered {
             self.echo
                 .hear(packet.payload.iter().map(|octet| law.decode(*octet)));
         }
-        if self.seen.first_packet.is_none() {
-            self.seen.first_packet = Some(stamp);
+        if self.seen.first_sound.is_none() {
+            self.seen.first_sound = Some(stamp);
             return Some(Remark::First { codec });
         }
         None
@@ -345,6 +346,7 @@ impl Media {
             wrong_source: self.seen.wrong_source,
             wrong_payload: self.seen.wrong_payload,
             round_trip: self.session.round_trip(),
+            first_packet_after: None,
         }
     }
 }

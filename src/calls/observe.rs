@@ -72,6 +72,8 @@ pub struct RtpSeen {
     pub wrong_payload: u64,
     /// Round trip by RTCP (RFC 3550 §6.4.1), the last one measured.
     pub round_trip: Option<Duration>,
+    /// From the 2xx to the first packet of any kind: a digit comes by the same path as a voice.
+    pub first_packet_after: Option<Duration>,
 }
 
 /// Everything a judge may want to know of one task.
@@ -84,7 +86,7 @@ pub struct Observed {
     pub progress_after: Option<Duration>,
     /// To the 2xx (or any final answer of REGISTER and OPTIONS).
     pub answer_after: Option<Duration>,
-    /// From the 2xx to the first RTP packet; zero when early media came before.
+    /// From the 2xx to the first sound, digits apart; zero when early media came before.
     pub first_media_after: Option<Duration>,
     /// From the 2xx to the last RTP packet.
     pub last_media_after: Option<Duration>,

@@ -48,7 +48,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// Good runs are journalled together this often; a crash forgets at most so many counts and figures, no
 /// state. One row for every probe makes this the bulk of the journal: every minute would be 30 MB a day.
 const TALLY_EVERY: Duration = Duration::from_secs(600);
-/// While a target or line is down its proof is asked this often: it bounds the end of an outage.
+/// While a target or line is down its proof is asked this often, as far as the allowance of its trunk goes:
+/// it bounds the end of an outage.
 const HURRY: Duration = Duration::from_secs(15);
 
 /// Why the engine wants to be woken.
@@ -201,12 +202,29 @@ impl Engine {
             tally_at: now.instant + TALLY_EVERY,
         });
         self.configured(now);
+        self.leave_refused_accounts(now);
         self.health.resume(now);
         self.perform_effects(now);
         if self.answered_since == Utc(0) {
             self.answered(now, self.answer_now());
         }
         self.is_dirty = true;
+    }
+
+    /// A server that refused an account before the restart counts the tries after it too.
+    fn leave_refused_accounts(&mut self, now: Now) {
+        for probe in wiring::probes(&self.plant) {
+            let last = self
+                .health
+                .record(&probe.id)
+                .and_then(|record| record.last.as_ref());
+            if let Some(last) = last
+                && last.failure.as_ref().is_some_and(Failure::is_of_login)
+                && now.utc - schedule::REFUSED_PAUSE < last.sent
+            {
+                self.schedule.refused(now.instant, &probe.id);
+            }
+        }
     }
 
     /// Puts `self.plant` in force over whatever was watched before.

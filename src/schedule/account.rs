@@ -9,9 +9,12 @@ use std::time::Duration;
 use crate::id::ProbeId;
 use crate::time::Instant;
 
-/// One try in this time after a refusal. Shorter adds up to a ban within its window; longer leaves the
+/// After the first refusal: a PBX that starts may refuse for some seconds what it does not know yet.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
+/// One try in this time after two refusals in a row. Shorter adds up to a ban within its window; longer leaves the
 /// target unseen after the secret was mended on the server (mended on our side, a reload tries at once).
-const REFUSED_PAUSE: Duration = Duration::from_secs(600);
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 
 /// A try has so long to be refused before the next probe of the account has its turn.
 const TURN: Duration = Duration::from_secs(30);
@@ -27,7 +30,12 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn refuse(&mut self, now: Instant, probe: &ProbeId) {
-        self.shut_until = now + REFUSED_PAUSE;
+        let pause = if self.refused.is_some() {
+            REFUSED_PAUSE
+        } else {
+            FIRST_PAUSE
+        };
+        self.shut_until = now + pause;
         self.let_in.remove(probe);
         self.refused = Some(probe.clone());
     }

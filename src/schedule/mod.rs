@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::id::{AccountId, ProbeId, Seed, TrunkId};
 use crate::time::Instant;
 use account::Account;
+pub use account::REFUSED_PAUSE;
 use cadence::Cadence;
 pub use trunk::CALLS_PER_HOUR_MAX;
 use trunk::Trunk;
@@ -86,6 +87,8 @@ struct Entry {
     phase: Phase,
     /// While its target is down: run at least this often.
     hurry: Option<Duration>,
+    /// Asked for at this time, which is later than the planned run.
+    later: Option<(Instant, Why)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -230,6 +233,7 @@ impl Schedule {
             cadence,
             phase,
             hurry: None,
+            later: None,
         }
     }
 
@@ -265,6 +269,11 @@ impl Schedule {
                 at: planned,
                 why: present,
             } => {
+                if at > *planned && why == Why::Suspicion {
+                    // What is wanted is the answer of that moment; the planned run comes too early for it.
+                    entry.later = Some((at, why));
+                    return;
+                }
                 self.wakes.remove(&(*planned, probe.clone()));
                 *planned = at.min(*planned);
                 *present = why.max(*present);
@@ -365,7 +374,8 @@ impl Schedule {
             .entries
             .get_mut(&probe)
             .expect("a removed probe is taken off the wakes and out of its trunk");
-        entry.phase = Phase::Running { then: None };
+        let then = entry.later.take();
+        entry.phase = Phase::Running { then };
         let lost_at = now + entry.settings.timeout + GRACE;
         self.lost.insert((lost_at, probe.clone()));
         self.running.insert(

@@ -93,6 +93,18 @@ fn after_a_stall_late_runs_are_skipped_without_a_storm() {
 }
 
 #[test]
+fn a_planned_run_does_not_take_the_place_of_one_that_is_wanted_later() {
+    let mut schedule = with(&[probe("a", 60, None)]);
+    let (planned, _) = schedule.deadline().unwrap();
+    let wanted = planned + secs(4);
+    schedule.ask(&"a".into(), wanted, Why::Suspicion);
+    assert_eq!(schedule.due(planned).unwrap().why, Why::Routine);
+    schedule.ended(planned + secs(1), &"a".into(), Some(true));
+    assert_eq!(schedule.due(planned + secs(3)), None);
+    assert_eq!(schedule.due(wanted).unwrap().why, Why::Suspicion);
+}
+
+#[test]
 fn what_is_asked_while_a_probe_runs_happens_after_it() {
     let mut schedule = with(&[probe("a", 60, None)]);
     let (first, _) = schedule.deadline().unwrap();
