@@ -124,7 +124,7 @@ impl Options {
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
-            let mut number = || -> u16 {
+            let mut number = || -> u32 {
                 arguments
                     .next()
                     .and_then(|text| text.parse().ok())
@@ -132,7 +132,9 @@ impl Options {
             };
             match argument.as_str() {
                 "--rate" => options.rate = Some(f64::from(number())),
-                "--uas" => options.far_ends = number(),
+                "--uas" => {
+                    options.far_ends = u16::try_from(number()).expect("a handful of far ends");
+                }
                 "--seconds" => options.seconds = u64::from(number()),
                 "--sockets" => options.sockets_alone = true,
                 // Cargo adds `--bench`.

@@ -25,6 +25,9 @@ use vigie::io::store::{Journal, Report};
 use vigie::probe::{Measure, Word};
 use vigie::time::{Now, Utc};
 
+const FACTS_PER_SECOND_MIN: u128 = 100_000;
+const PEAK_KB_MAX: u64 = 100 * 1024;
+
 /// Heartbeats are 5 s apart.
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -47,7 +50,9 @@ fn main() {
         .arg(folder.path())
         .status()
         .unwrap();
-    assert!(status.success());
+    // The folder goes first, for `exit` drops nothing.
+    drop(folder);
+    std::process::exit(status.code().unwrap_or(1));
 }
 
 fn say(line: &str) {
@@ -79,11 +84,25 @@ fn open(folder: &Path) {
     let took = clock::instant().since(before);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM"));
+    let peak_kb: u64 = peak
+        .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(u64::MAX);
+    let per_second = u128::from(opened.facts) * 1_000 / took.as_millis().max(1);
     say(&format!(
-        "opened {} facts in {took:.2?}, {}",
+        "opened {} facts in {took:.2?}, peak {} MB",
         opened.facts,
-        peak.unwrap_or_default()
+        peak_kb / 1024
     ));
+    let held = per_second >= FACTS_PER_SECOND_MIN && peak_kb <= PEAK_KB_MAX;
+    say(&format!(
+        "floor {}: {per_second} facts/s (at least {FACTS_PER_SECOND_MIN}), peak {} MB (at most {})",
+        if held { "held" } else { "MISSED" },
+        peak_kb / 1024,
+        PEAK_KB_MAX / 1024
+    ));
+    if !held {
+        std::process::exit(1);
+    }
 }
 
 async fn write(folder: &Path, facts: u64) {

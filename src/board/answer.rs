@@ -112,6 +112,7 @@ const UNANSWERED: &str = "ne répond pas";
 fn how(line: &LineStory<'_>) -> &'static str {
     match line.failure.map(|failure| failure.code.as_ref()) {
         Some("no_media" | "late_media") => "décroche, mais on n’entend rien",
+        Some("media_stopped") => "décroche, puis le son s’arrête",
         Some("one_way_audio") => "décroche, mais le son ne passe que dans un sens",
         Some(_) | None => UNANSWERED,
     }

@@ -86,6 +86,10 @@ impl Failure {
             "no_final_answer" => "sonne sans que personne décroche",
             "no_media" => "décroche, sans aucun son",
             "late_media" => "décroche, le son vient trop tard",
+            "media_stopped" => "décroche, puis le son s’arrête",
+            "wrong_source" => "le son vient d’un autre équipement que prévu",
+            "goodbye_unanswered" => "ne répond plus à la fin de l’appel",
+            "emergency_redirect" => "renvoie les appels vers un numéro d’urgence",
             "one_way_audio" => "décroche, le son ne passe que dans un sens",
             "no_signature" | "wrong_signature" => "un autre équipement que prévu décroche",
             "hung_up_early" => "raccroche trop tôt",
@@ -101,9 +105,12 @@ impl Failure {
             "switched_on" => "allumé alors qu’il devrait être éteint",
             "certificate_expired" => "certificat expiré",
             "certificate_ends_soon" => "certificat bientôt expiré",
-            "certificate_refused" => "certificat refusé",
+            "certificate_refused" | "tls" | "tls_failed" => "certificat refusé",
+            "certificate_dates" => "certificat expiré ou pas encore valable",
+            "bad_redirect" | "too_many_redirects" => "renvoie vers une page qui n’existe pas",
+            "dns_no_such_name" => "son nom n’existe plus",
             "plugin_critical" | "plugin_warning" => "un contrôle donne l’alerte",
-            "overloaded" | "woken_late" | "probe_stuck" => {
+            "overloaded" | "own_overload" | "woken_late" | "probe_stuck" | "media_late" => {
                 "la machine de la surveillance est trop lente"
             }
             "store_full" => "le disque du journal est plein",

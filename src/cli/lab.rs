@@ -40,7 +40,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         404 => bail!("{at} is not a demo: a real plant is not broken from here"),
-        503 => bail!("{at}: {words}"),
+        422 | 503 => bail!("{at}: {words}"),
         // Somebody else's page may say anything, at any length.
         _ => bail!("{at} answered {status}: is that the page of `vigie demo`?"),
     }

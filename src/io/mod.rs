@@ -2,6 +2,7 @@
 //!
 //! It performs what the pure modules ask for and reports what happened; it holds no rule of the product.
 
+mod authorities;
 pub mod clock;
 pub mod config_file;
 pub mod daemon;

@@ -65,6 +65,12 @@ impl Fault {
         }
     }
 
+    /// Whether it changes anything there: a gateway whose media goes past it has no sound to lose.
+    #[must_use]
+    pub fn hits(self, server: Server) -> bool {
+        (server, self) != (Server::Patton, Self::DropRtp)
+    }
+
     /// On the button of the demonstration page.
     #[must_use]
     pub const fn words_fr(self) -> &'static str {

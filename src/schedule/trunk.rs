@@ -40,7 +40,8 @@ pub(super) struct Trunk {
 }
 
 /// Calls that may be made, saved up to a third of an hour's: what a calm hour leaves pays for the hurry of
-/// the first minutes of an outage. In any hour there are at most four thirds of the maximum.
+/// the first minutes of an outage. In any hour there are at most four thirds of the maximum, or twelve more
+/// than it where that is more: fewer would leave an outage unconfirmed.
 #[derive(Debug)]
 struct Allowance {
     /// One call is earned in this time.

@@ -1,19 +1,18 @@
 //! TLS for `probe::http`: takes every certificate, writes down what a browser would say about it, and
 //! leaves the judging to the probe. So an expired or wrong certificate still tells its date.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::io::clock;
 use crate::io::shard::rests_on_dates;
+use crate::io::{authorities, clock};
 use crate::probe::http::{Certificate, Objection, Trust};
 use crate::time::{Instant, Utc};
 
@@ -45,7 +44,7 @@ impl Store {
             Trust::System => Some(self.system()?),
             Trust::File(path) => {
                 let mut roots = RootCertStore::empty();
-                add_file(&mut roots, path)?;
+                authorities::add_file(&mut roots, path)?;
                 Some(self.verifier(roots)?)
             }
             Trust::Any => None,
@@ -72,11 +71,9 @@ impl Store {
         {
             return Ok(Arc::clone(verifier));
         }
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
+        let mut roots = authorities::of_system();
         if let Some(path) = &self.authorities {
-            add_file(&mut roots, path)?;
+            authorities::add_file(&mut roots, path)?;
         }
         if roots.is_empty() {
             return Err(
@@ -95,20 +92,6 @@ impl Store {
             .build()
             .map_err(|error| error.to_string())
     }
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let explain = |why: &dyn std::fmt::Display| {
-        format!("cannot use the authorities of {}: {why}", path.display())
-    };
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| explain(&error))? {
-        let certificate = certificate.map_err(|error| explain(&error))?;
-        roots.add(certificate).map_err(|error| explain(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(explain(&"no certificate in it"));
-    }
-    Ok(())
 }
 
 /// When a certificate ends, from its bytes (DER); `None` if they are none.

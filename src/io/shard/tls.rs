@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection};
 
 use crate::calls::FlowFault;
+use crate::io::authorities;
 
 /// Whose certificates are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +39,7 @@ pub(super) fn session(
 
 /// Reads the trusted authorities. Done once, when the first TLS flow is opened.
 pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFault> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+    let mut roots = authorities::of_system();
     match trust {
         Trust::System => {
             if roots.is_empty() {
@@ -53,17 +51,8 @@ pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFaul
             }
         }
         Trust::Besides(path) => {
-            let words = |why: &dyn std::fmt::Display| FlowFault::NoTrust {
-                words: format!("cannot use the certificates of {}: {why}", path.display()),
-            };
-            let of_system = roots.len();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| words(&error))? {
-                let certificate = certificate.map_err(|error| words(&error))?;
-                roots.add(certificate).map_err(|error| words(&error))?;
-            }
-            if roots.len() == of_system {
-                return Err(words(&"no certificate in it"));
-            }
+            authorities::add_file(&mut roots, path)
+                .map_err(|words| FlowFault::NoTrust { words })?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

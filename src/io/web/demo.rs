@@ -18,7 +18,12 @@ pub struct LabControl(pub mpsc::Sender<(Server, Fault)>);
 #[derive(Template)]
 #[template(path = "demo.html")]
 struct Demo {
-    servers: Vec<&'static str>,
+    servers: Vec<Buttons>,
+}
+
+/// What can happen to one server: the fault's name and the words on its button.
+struct Buttons {
+    server: &'static str,
     faults: Vec<(&'static str, &'static str)>,
 }
 
@@ -30,15 +35,22 @@ pub(super) struct Wish {
 
 pub(super) async fn page() -> Response {
     let demo = Demo {
-        servers: Server::ALL.map(Server::name).to_vec(),
-        faults: Fault::ALL
-            .map(|fault| (fault.name(), fault.words_fr()))
-            .to_vec(),
+        servers: Server::ALL.into_iter().map(buttons).collect(),
     };
     demo.render().map_or_else(
         |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         |html| Html(html).into_response(),
     )
+}
+
+fn buttons(server: Server) -> Buttons {
+    let faults = Fault::ALL.into_iter().filter(|fault| fault.hits(server));
+    Buttons {
+        server: server.name(),
+        faults: faults
+            .map(|fault| (fault.name(), fault.words_fr()))
+            .collect(),
+    }
 }
 
 /// Breaks or restores one server; a browser is sent back to the buttons, a script gets 204.
@@ -56,6 +68,10 @@ pub(super) async fn fault(
     let Some(LabControl(lab)) = pages.lab else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if !fault.hits(server) {
+        let words = format!("{server} carries no sound: {fault} is for a XIVO");
+        return (StatusCode::UNPROCESSABLE_ENTITY, words).into_response();
+    }
     if lab.send((server, fault)).await.is_err() {
         return (
             StatusCode::SERVICE_UNAVAILABLE,

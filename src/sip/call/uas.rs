@@ -476,7 +476,7 @@ pub(in crate::sip) fn reply_address(
     SocketAddr::new(from.ip(), port)
 }
 
-/// The user part of the Request-URI, for our Contact.
+/// The Request-URI: its user goes into our Contact.
 fn called_uri(request: &Index<'_>) -> Option<Uri> {
     match request.start() {
         crate::sip::wire::StartLine::Request { uri, .. } => {

@@ -25,14 +25,27 @@ function listen() {
   return stream;
 }
 
+// Folders that somebody opened or closed by hand, and how the server had sent them: a choice holds until the
+// server opens or closes the folder by itself, for then something in it broke or was mended.
+const chosen = new Map();
+board.addEventListener("click", (event) => {
+  const summary = event.target.closest("summary");
+  if (!summary) return;
+  const details = summary.parentElement;
+  chosen.set(folder(details), { open: !details.open, sent: details.dataset.sent === "open" });
+});
+
+function folder(details) {
+  return details.querySelector("summary").textContent.split(" : ")[0];
+}
+
 function show(html) {
-  const open = new Set([...board.querySelectorAll("details[open] summary")].map((s) => s.textContent.split(" : ")[0]));
-  const closed = new Set([...board.querySelectorAll("details:not([open]) summary")].map((s) => s.textContent.split(" : ")[0]));
   board.innerHTML = html;
   for (const details of board.querySelectorAll("details")) {
-    const name = details.querySelector("summary").textContent.split(" : ")[0];
-    if (open.has(name)) details.open = true;
-    if (closed.has(name)) details.open = false;
+    const choice = chosen.get(folder(details));
+    const sent = details.open;
+    details.dataset.sent = sent ? "open" : "closed";
+    if (choice && choice.sent === sent) details.open = choice.open;
   }
   heard = performance.now();
   shown = hour();
