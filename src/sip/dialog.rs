@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::endpoint::core::{Core, Flow};
-use super::endpoint::lines::{Lines, decimal};
-use super::endpoint::party::{Party, Suffix};
+use super::agent::core::{Core, Flow};
+use super::agent::lines::{Lines, decimal};
+use super::agent::party::{Party, Suffix};
 use super::header::{Contacts, Route, Uri};
 use super::wire::{Header, HeaderName, Index};
 

@@ -1,8 +1,9 @@
 //! SIP (RFC 3261 and its companions) without sockets and without a clock.
 //!
 //! `wire` finds fields in bytes and writes messages; `header` reads one header field per file;
-//! `transaction` holds the four machines of §17; `dialog`, `call`, `register`, `options` build on them;
-//! `endpoint` joins all of it for one local address. `calls` and `lab` are the users.
+//! `transaction` holds the four machines of §17; `agent` is what all their users share; `dialog`, `call`,
+//! `register`, `options` build on it; `endpoint` joins all of it for one local address. `calls` and `lab`
+//! are the users.
 
 pub mod digest;
 pub mod emergency;
@@ -10,6 +11,7 @@ pub mod header;
 pub mod transaction;
 pub mod wire;
 
+mod agent;
 mod call;
 mod dialog;
 pub mod endpoint;

@@ -1,11 +1,14 @@
 //! OPTIONS (RFC 3261 §11): asked once, and any final answer counts.
 
-use super::endpoint::authorization::{Authorization, Verdict};
-use super::endpoint::core::Core;
-use super::endpoint::exchange::{Exchange, Standing};
-use super::endpoint::lines::decimal;
-use super::endpoint::party::{Party, Suffix, server_of};
-use super::endpoint::{Happened, Key, Options};
+use super::agent::Key;
+use super::agent::authorization::{Authorization, Verdict};
+use super::agent::command::Options;
+use super::agent::core::Core;
+use super::agent::event::Happened;
+use super::agent::exchange::{Exchange, Standing, final_status};
+use super::agent::lines::decimal;
+use super::agent::party::{Party, Suffix, server_of};
+use super::agent::refusal::reason_of;
 use super::wire::{Index, StatusCode};
 use crate::time::Instant;
 
@@ -92,7 +95,7 @@ impl Asking {
             .has_ladder()
             .then(|| server_of(response))
             .flatten();
-        let reason = super::call::reason_of(response);
+        let reason = reason_of(response);
         self.party.tell(
             core,
             Happened::Replied {
@@ -129,33 +132,4 @@ impl Asking {
     pub(in crate::sip) const fn is_over(&self) -> bool {
         self.over
     }
-}
-
-/// The status of a response that ends the current exchange; what else comes is noted or ignored.
-pub(in crate::sip) fn final_status<P>(
-    exchange: &mut Option<Exchange<P>>,
-    party: &mut Party,
-    heard: &mut Option<StatusCode>,
-    core: &mut Core,
-    now: Instant,
-    suffix: Suffix,
-    response: &Index<'_>,
-) -> Option<StatusCode> {
-    let (status, (number, method)) = response.status().zip(response.cseq())?;
-    let exchange = exchange
-        .as_mut()
-        .filter(|exchange| exchange.suffix == suffix)?;
-    if exchange.cseq != number || exchange.method != method.as_str() {
-        let words = "the CSeq of a response is not that of our request (RFC 3261 §8.2.6.2)";
-        party.misbehaved(core, now, words);
-        return None;
-    }
-    if !exchange.heard(now, status, party.transport) {
-        return None;
-    }
-    if status.is_provisional() {
-        *heard = Some(status);
-        return None;
-    }
-    Some(status)
 }

@@ -5,15 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{reason_of, refusal};
-use super::endpoint::authorization::{Authorization, Verdict};
-use super::endpoint::core::Core;
-use super::endpoint::exchange::{Exchange, Standing};
-use super::endpoint::lines::decimal;
-use super::endpoint::party::{Party, Suffix};
-use super::endpoint::{Detail, Happened, Key, Register};
+use super::agent::Key;
+use super::agent::authorization::{Authorization, Verdict};
+use super::agent::command::Register;
+use super::agent::core::Core;
+use super::agent::event::{Detail, Happened};
+use super::agent::exchange::{Exchange, Standing, final_status};
+use super::agent::lines::decimal;
+use super::agent::party::{Party, Suffix};
+use super::agent::refusal::{reason_of, refusal};
 use super::header::{Contacts, Scheme};
-use super::options::final_status;
 use super::wire::{HeaderName, Index, StatusCode};
 use crate::time::Instant;
 

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 
 use super::Call;
-use crate::sip::endpoint::Response;
-use crate::sip::endpoint::core::Core;
+use crate::sip::agent::command::Response;
+use crate::sip::agent::core::Core;
+use crate::sip::agent::reply::{reply, reply_address, trying};
 use crate::sip::transaction::server::{Effect, Event, State};
 use crate::sip::wire::{Index, Method};
 use crate::time::Instant;
-
-use super::uas::{reply, reply_address};
 
 /// Answers kept for repetition; a peer that sends more within 32 s gets the oldest anew.
 const ANSWERS_MAX: usize = 16;
@@ -126,7 +125,7 @@ impl Call {
                 let (state, effects) = answer.state.on(now, event, self.party.transport);
                 answer.state = state;
                 if effects.contains(&Effect::SendTrying)
-                    && let Some(trying) = super::uas::trying(core, &answer.request, answer.from)
+                    && let Some(trying) = trying(core, &answer.request, answer.from)
                 {
                     answer.response.clone_from(&trying);
                     self.party.send(core, now, answer.reply_to, trying);

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::sip::endpoint::Response;
-use crate::sip::endpoint::core::Core;
-use crate::sip::endpoint::party::{Party, Suffix};
+use crate::sip::Transport;
+use crate::sip::agent::command::Response;
+use crate::sip::agent::core::Core;
+use crate::sip::agent::party::{Party, Suffix};
+use crate::sip::agent::reply::{reply_address, trying};
 use crate::sip::transaction::timer::{GIVE_UP, Resend, T1};
 use crate::sip::transaction::{client_invite, server_invite};
+use crate::sip::wire::Index;
 use crate::time::Instant;
 
 /// What an INVITE of ours is for.
@@ -119,6 +122,29 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    pub(super) fn new(
+        is_first: bool,
+        request: &Index<'_>,
+        from: SocketAddr,
+        transport: Transport,
+        now: Instant,
+    ) -> Self {
+        Self {
+            is_first,
+            branch: request.top_branch().unwrap_or_default().into(),
+            cseq: request.cseq().map_or(0, |(number, _)| number),
+            state: server_invite::State::start(now),
+            request: request.bytes().to_vec(),
+            from,
+            reply_to: reply_address(request, from, transport),
+            last: Vec::new(),
+            repeat: None,
+            reliable: None,
+            last_rseq: 0,
+            queued: Vec::new(),
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let reliable = self.reliable.as_ref().map(|reliable| reliable.repeat);
         self.state
@@ -170,7 +196,7 @@ impl Incoming {
         for effect in effects {
             match effect {
                 server_invite::Effect::SendTrying => {
-                    if let Some(trying) = super::uas::trying(core, &self.request, self.from) {
+                    if let Some(trying) = trying(core, &self.request, self.from) {
                         self.last.clone_from(&trying);
                         party.send(core, now, self.reply_to, trying);
                     }

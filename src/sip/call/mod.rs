@@ -12,13 +12,15 @@ mod uas;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::agent::authorization::{Authorization, Verdict};
+use super::agent::command::{Hop, Response};
+use super::agent::core::Core;
+use super::agent::event::Happened;
+use super::agent::exchange::{Exchange, Standing};
+use super::agent::party::{Party, Suffix};
+use super::agent::refusal::q850;
+use super::agent::reply::{ALLOW, not_allowed};
 use super::dialog::Dialog;
-use super::endpoint::authorization::{Authorization, Verdict};
-use super::endpoint::core::Core;
-use super::endpoint::exchange::{Exchange, Standing};
-use super::endpoint::party::{Party, Suffix};
-use super::endpoint::{Happened, Hop, Response};
-use super::header::Reason;
 use super::transaction::key::ServerKey;
 use super::wire::{HeaderName, Index, Method, StatusCode};
 use crate::time::Instant;
@@ -26,11 +28,6 @@ use crate::time::Instant;
 use answers::Answer;
 use invite::{Incoming, Outgoing};
 use session::{Pending, SessionTimer};
-pub(in crate::sip) use uac::{reason_of, refusal};
-pub(in crate::sip) use uas::{reply, reply_address, trying};
-
-/// The methods that we answer, as Allow lists them.
-pub(in crate::sip) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
 
 /// A call in one slot of an endpoint.
 #[derive(Debug)]
@@ -481,39 +478,8 @@ impl Call {
     }
 }
 
-/// 405 for methods that we know, 501 for the others (§8.2.1).
-pub(in crate::sip) fn not_allowed(method: Method<'_>) -> Response {
-    let status = match method {
-        Method::Other(_) => StatusCode::NOT_IMPLEMENTED,
-        Method::Ack
-        | Method::Bye
-        | Method::Cancel
-        | Method::Info
-        | Method::Invite
-        | Method::Message
-        | Method::Notify
-        | Method::Options
-        | Method::Prack
-        | Method::Publish
-        | Method::Refer
-        | Method::Register
-        | Method::Subscribe
-        | Method::Update => StatusCode::METHOD_NOT_ALLOWED,
-    };
-    Response::new(status).with(HeaderName::Allow, ALLOW)
-}
-
-/// The ISDN cause in the Reason header fields (RFC 3326).
-pub(in crate::sip) fn q850(message: &Index<'_>) -> Option<u8> {
-    message
-        .all(HeaderName::Reason)
-        .filter_map(|header| Reason::list(&header.text()).ok())
-        .flatten()
-        .find_map(|reason| reason.q850())
-}
-
 /// The session description in a message, if that is what its body is.
-pub(in crate::sip) fn sdp_of(message: &Index<'_>) -> Option<Box<[u8]>> {
+fn sdp_of(message: &Index<'_>) -> Option<Box<[u8]>> {
     let body = message.body();
     if body.is_empty() {
         return None;

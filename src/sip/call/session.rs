@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::invite::{Incoming, Outgoing, Why};
-use super::uac::{allows, lists};
-use super::{ALLOW, Call, Purpose, Stage, sdp_of};
+use super::{Call, Purpose, Stage, sdp_of};
+use crate::sip::agent::authorization::Verdict;
+use crate::sip::agent::command::Response;
+use crate::sip::agent::core::Core;
+use crate::sip::agent::event::{Happened, OfferMethod};
+use crate::sip::agent::reply::{ALLOW, reply, reply_address};
 use crate::sip::emergency::is_emergency;
-use crate::sip::endpoint::authorization::Verdict;
-use crate::sip::endpoint::core::Core;
-use crate::sip::endpoint::{Happened, OfferMethod, Response};
+use crate::sip::header::session_expires::MIN_SE;
 use crate::sip::header::{MinSe, Refresher, SessionExpires};
 use crate::sip::wire::{HeaderName, Index, Method, StatusCode};
 use crate::time::Instant;
 
-/// The shortest session interval (RFC 4028 §5).
-pub(super) const MIN_SE: Duration = Duration::from_secs(90);
 /// How long the owner may take to answer an offer. Longer, and the far end repeats its re-INVITE (T1).
 const OFFER_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -240,8 +240,8 @@ impl Call {
         response: &Response,
     ) {
         let tag = self.party.token_text();
-        let message = super::uas::reply(core, request, from, tag, None, response);
-        let to = super::uas::reply_address(request, from, self.party.transport);
+        let message = reply(core, request, from, tag, None, response);
+        let to = reply_address(request, from, self.party.transport);
         self.party.send(core, now, to, message);
     }
 
@@ -409,7 +409,7 @@ impl Call {
         };
         if let Ok(session) = SessionExpires::read(&header.text()) {
             let ours = session.refresher != Some(Refresher::Uas);
-            let by_update = allows(response, Method::Update);
+            let by_update = response.lists(HeaderName::Allow, Method::Update.as_str());
             let interval = session.interval.max(MIN_SE);
             self.session = SessionTimer::start(now, interval, ours, by_update);
         }
@@ -427,9 +427,7 @@ impl Call {
         let Some(asked) = asked else {
             return Vec::new();
         };
-        let they_can = request
-            .all(HeaderName::Supported)
-            .any(|header| lists(&header.text(), "timer"));
+        let they_can = request.lists(HeaderName::Supported, "timer");
         let refresher = match asked.refresher {
             Some(asked) => asked,
             None if they_can => Refresher::Uac,
@@ -437,7 +435,12 @@ impl Call {
         };
         let interval = asked.interval.max(MIN_SE);
         let ours = refresher == Refresher::Uas;
-        self.session = SessionTimer::start(now, interval, ours, allows(request, Method::Update));
+        self.session = SessionTimer::start(
+            now,
+            interval,
+            ours,
+            request.lists(HeaderName::Allow, Method::Update.as_str()),
+        );
         let mut headers = vec![(
             HeaderName::SessionExpires,
             session_expires(interval, refresher),

@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::invite::{Outgoing, Why};
-use super::session::{MIN_SE, Pending};
-use super::{ALLOW, Call, Cancel, Purpose, Stage, q850, sdp_of};
+use super::session::Pending;
+use super::{Call, Cancel, Purpose, Stage, sdp_of};
+use crate::sip::agent::Key;
+use crate::sip::agent::authorization::{Authorization, Verdict};
+use crate::sip::agent::command::Invite;
+use crate::sip::agent::core::Core;
+use crate::sip::agent::event::{Detail, Happened, Refusal};
+use crate::sip::agent::exchange::Exchange;
+use crate::sip::agent::lines::decimal;
+use crate::sip::agent::party::{Party, Suffix, server_of};
+use crate::sip::agent::refusal::refusal;
+use crate::sip::agent::reply::ALLOW;
 use crate::sip::dialog::{Dialog, reachable};
 use crate::sip::emergency::is_emergency;
-use crate::sip::endpoint::authorization::{Authorization, Verdict};
-use crate::sip::endpoint::core::Core;
-use crate::sip::endpoint::exchange::Exchange;
-use crate::sip::endpoint::lines::decimal;
-use crate::sip::endpoint::party::{Party, Suffix, server_of};
-use crate::sip::endpoint::{Detail, Happened, Invite, Key, Refusal};
+use crate::sip::header::session_expires::MIN_SE;
 use crate::sip::header::{Contacts, MinSe, RSeq, Uri};
 use crate::sip::transaction::client_invite::{Effect, Event, State};
 use crate::sip::transaction::timer::GIVE_UP;
-use crate::sip::wire::{HeaderName, Index, Method, StatusCode};
+use crate::sip::wire::{HeaderName, Index, StatusCode};
 use crate::time::Instant;
 
 /// 3xx that one call follows; more is a ring of exchanges that send each other away.
@@ -240,9 +245,7 @@ impl Call {
         at: usize,
         response: &Index<'_>,
     ) -> bool {
-        let requires = response
-            .all(HeaderName::Require)
-            .any(|header| lists(&header.text(), "100rel"));
+        let requires = response.lists(HeaderName::Require, "100rel");
         if !requires {
             return true;
         }
@@ -755,46 +758,4 @@ fn emergency_contact(response: &Index<'_>) -> Option<Uri> {
         .flatten()
         .map(|contact| contact.address.uri)
         .find(|uri| is_emergency(uri.as_str()))
-}
-
-/// A refusal as events tell it.
-pub(in crate::sip) fn refusal(status: StatusCode, response: &Index<'_>, server: bool) -> Refusal {
-    Refusal {
-        status,
-        reason: reason_of(response),
-        cause: q850(response),
-        retry_after: response
-            .first(HeaderName::RetryAfter)
-            .and_then(|header| {
-                let text = header.text();
-                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-                digits.parse().ok()
-            })
-            .map(Duration::from_secs),
-        server: server.then(|| server_of(response)).flatten(),
-        detail: None,
-    }
-}
-
-/// The reason phrase as it came.
-pub(in crate::sip) fn reason_of(response: &Index<'_>) -> Box<str> {
-    match response.start() {
-        crate::sip::wire::StartLine::Response { reason, .. } => {
-            crate::sip::wire::index::text_of(reason).into()
-        }
-        crate::sip::wire::StartLine::Request { .. } => "".into(),
-    }
-}
-
-/// Whether a list of option tags names `tag`.
-pub(super) fn lists(text: &str, tag: &str) -> bool {
-    text.split(',')
-        .any(|listed| listed.trim().eq_ignore_ascii_case(tag))
-}
-
-/// Whether a message's Allow names a method.
-pub(super) fn allows(message: &Index<'_>, method: Method<'_>) -> bool {
-    message
-        .all(HeaderName::Allow)
-        .any(|header| lists(&header.text(), method.as_str()))
 }

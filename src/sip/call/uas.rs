@@ -4,23 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::invite::{Incoming, Reliable, Repeat};
-use super::uac::lists;
-use super::{ALLOW, Call, Stage, q850, sdp_of};
-use crate::sip::Transport;
+use super::{Call, Stage, sdp_of};
+use crate::sip::agent::Key;
+use crate::sip::agent::authorization::Authorization;
+use crate::sip::agent::command::{Hop, Response};
+use crate::sip::agent::core::Core;
+use crate::sip::agent::event::Happened;
+use crate::sip::agent::party::Party;
+use crate::sip::agent::refusal::q850;
+use crate::sip::agent::reply::reply;
 use crate::sip::dialog::Dialog;
-use crate::sip::endpoint::authorization::Authorization;
-use crate::sip::endpoint::core::Core;
-use crate::sip::endpoint::party::Party;
-use crate::sip::endpoint::{Happened, Hop, Key, Response};
-use crate::sip::header::{RAck, Scheme, Uri, Via};
+use crate::sip::header::{RAck, Scheme, Uri};
 use crate::sip::transaction::key::ServerKey;
-use crate::sip::transaction::server_invite::{Effect, Event, State};
-use crate::sip::wire::writer::MessageWriter;
+use crate::sip::transaction::server_invite::{Effect, Event};
+use crate::sip::wire::index::lists;
 use crate::sip::wire::{HeaderName, Index, Method, StatusCode, index};
 use crate::time::Instant;
-
-/// Where a request goes when no port is named (§18.2.2).
-const PORT: u16 = 5060;
 
 impl Call {
     /// A call that comes in. `Err` is the answer to an INVITE that cannot make a dialog.
@@ -80,16 +79,12 @@ impl Call {
         let Ok(request) = index(&incoming.request) else {
             return;
         };
-        let has = |name| {
-            request
-                .all(name)
-                .any(|header| lists(&header.text(), "100rel"))
-        };
         let wanted = response
             .headers
             .iter()
             .position(|(name, value)| *name == HeaderName::Require && lists(value, "100rel"));
-        let reliable = has(HeaderName::Require) || (wanted.is_some() && has(HeaderName::Supported));
+        let reliable = request.lists(HeaderName::Require, "100rel")
+            || (wanted.is_some() && request.lists(HeaderName::Supported, "100rel"));
         if reliable && incoming.reliable.is_some() {
             incoming.queued.push(response);
             return;
@@ -360,120 +355,6 @@ impl Call {
             repeat.resend = repeat.resend.doubled_to_t2();
         }
     }
-}
-
-impl Incoming {
-    pub(super) fn new(
-        is_first: bool,
-        request: &Index<'_>,
-        from: SocketAddr,
-        transport: Transport,
-        now: Instant,
-    ) -> Self {
-        Self {
-            is_first,
-            branch: request.top_branch().unwrap_or_default().into(),
-            cseq: request.cseq().map_or(0, |(number, _)| number),
-            state: State::start(now),
-            request: request.bytes().to_vec(),
-            from,
-            reply_to: reply_address(request, from, transport),
-            last: Vec::new(),
-            repeat: None,
-            reliable: None,
-            last_rseq: 0,
-            queued: Vec::new(),
-        }
-    }
-}
-
-/// A response made of `request`. `contact` is ours where the response makes or refreshes a dialog.
-pub(in crate::sip) fn reply(
-    core: &mut Core,
-    request: &Index<'_>,
-    from: SocketAddr,
-    tag: &str,
-    contact: Option<&str>,
-    response: &Response,
-) -> Vec<u8> {
-    let mut out = core.buffer();
-    if write_reply(core, &mut out, request, from, tag, contact, response).is_err() {
-        // The owner gave a value that would break its line: the far end hears that we failed.
-        let plain = Response::new(StatusCode::SERVER_INTERNAL_ERROR);
-        out.clear();
-        write_reply(core, &mut out, request, from, tag, None, &plain)
-            .expect("nothing of the owner's is in it");
-    }
-    if let Some(reason) = &response.reason
-        && !reason.chars().any(char::is_control)
-        && let Some(end) = out.iter().position(|byte| *byte == b'\r')
-    {
-        let line = format!("SIP/2.0 {} {reason}", response.status);
-        out.splice(..end, line.into_bytes());
-    }
-    out
-}
-
-fn write_reply(
-    core: &Core,
-    out: &mut Vec<u8>,
-    request: &Index<'_>,
-    from: SocketAddr,
-    tag: &str,
-    contact: Option<&str>,
-    response: &Response,
-) -> Result<(), crate::sip::wire::writer::WriteError> {
-    let mut writer = MessageWriter::answer(out, request, response.status, Some(tag), Some(from));
-    if let Some(contact) = contact {
-        for route in request.all(HeaderName::RecordRoute) {
-            writer.copy(&route);
-        }
-        writer.header(HeaderName::Contact, contact);
-        if response.status.is_success() {
-            writer.header(HeaderName::Allow, ALLOW);
-            writer.header(HeaderName::Supported, "100rel, timer");
-        }
-    }
-    for (name, value) in &response.headers {
-        writer.header(*name, value);
-    }
-    writer.header(HeaderName::Server, &core.user_agent);
-    let body = response
-        .body
-        .as_ref()
-        .map(|(kind, bytes)| (*kind, bytes.as_slice()));
-    writer.finish(body)
-}
-
-/// 100 Trying (§8.2.6.1): it makes no dialog, so no tag is added.
-pub(in crate::sip) fn trying(core: &mut Core, request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
-    let request = index(request).ok()?;
-    let mut out = core.buffer();
-    MessageWriter::answer(&mut out, &request, StatusCode::TRYING, None, Some(from))
-        .finish(None)
-        .ok()?;
-    Some(out)
-}
-
-/// Where a response goes (§18.2.2, RFC 3581 §4): back to where the request came from, or to the port of
-/// its Via if it did not ask for `rport`.
-pub(in crate::sip) fn reply_address(
-    request: &Index<'_>,
-    from: SocketAddr,
-    transport: Transport,
-) -> SocketAddr {
-    let Some(via) = request.first(HeaderName::Via) else {
-        return from;
-    };
-    let asks_rport = via.raw.windows(6).any(|part| part == b";rport");
-    if transport.is_reliable() || asks_rport {
-        return from;
-    }
-    let port = Via::list(&via.text())
-        .ok()
-        .and_then(|vias| vias.into_iter().next())
-        .map_or_else(|| from.port(), |via| via.port.unwrap_or(PORT));
-    SocketAddr::new(from.ip(), port)
 }
 
 /// The Request-URI: its user goes into our Contact.

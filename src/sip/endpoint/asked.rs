@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::core::Core;
-use super::party::Party;
-use super::{Happened, Hop, Key, Response};
-use crate::sip::call::{ALLOW, reply, reply_address};
+use crate::sip::agent::Key;
+use crate::sip::agent::command::{Hop, Response};
+use crate::sip::agent::core::Core;
+use crate::sip::agent::event::Happened;
+use crate::sip::agent::party::Party;
+use crate::sip::agent::reply::{ALLOW, reply, reply_address, trying};
 use crate::sip::transaction::key::ServerKey;
 use crate::sip::transaction::server::{Effect, Event, State};
-use crate::sip::wire::{Index, index};
+use crate::sip::wire::{HeaderName, Index, StatusCode, index};
 use crate::time::Instant;
 
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Asked {
         let Ok(request) = index(&self.request) else {
             return;
         };
-        let event = if response.status == crate::sip::wire::StatusCode::REQUEST_TIMEOUT {
+        let event = if response.status == StatusCode::REQUEST_TIMEOUT {
             Event::RequestTimeout
         } else {
             Event::Final
@@ -64,11 +66,11 @@ impl Asked {
         let allowed = response
             .headers
             .iter()
-            .any(|(name, _)| *name == crate::sip::wire::HeaderName::Allow);
+            .any(|(name, _)| *name == HeaderName::Allow);
         let response = if allowed {
             response
         } else {
-            response.with(crate::sip::wire::HeaderName::Allow, ALLOW)
+            response.with(HeaderName::Allow, ALLOW)
         };
         let tag = self.party.token_text();
         let message = reply(core, &request, self.from, tag, None, &response);
@@ -96,7 +98,7 @@ impl Asked {
             let (state, effects) = self.state.on(now, event, self.party.transport);
             self.state = state;
             if effects.contains(&Effect::SendTrying)
-                && let Some(trying) = crate::sip::call::trying(core, &self.request, self.from)
+                && let Some(trying) = trying(core, &self.request, self.from)
             {
                 self.response.clone_from(&trying);
                 self.party.send(core, now, self.reply_to, trying);

@@ -8,26 +8,23 @@
 //! map; a map exists for the first requests of others only.
 
 mod asked;
-pub(in crate::sip) mod authorization;
-mod command;
-pub(in crate::sip) mod core;
-mod event;
-pub(in crate::sip) mod exchange;
-pub(in crate::sip) mod lines;
-pub(in crate::sip) mod party;
 mod receive;
 mod slots;
 
-pub use command::{Hop, Invite, Options, Register, Response};
-pub use event::{Detail, Direction, Event, Happened, OfferMethod, Refusal, Trace};
+pub use super::agent::Key;
+pub use super::agent::command::{Hop, Invite, Options, Register, Response};
+pub use super::agent::core::Settings;
+pub use super::agent::event::{
+    Detail, Direction, Event, Happened, OfferMethod, Output, Refusal, Trace,
+};
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::asked::Asked;
-use self::core::Core;
 use self::slots::Slots;
+use super::agent::core::Core;
 use super::call::{Call, Remains};
 use super::options::Asking;
 use super::register::Registration;
@@ -39,23 +36,6 @@ use crate::wheel::Wheel;
 
 /// Slots of ended calls are freed in batches of this length, so that a load test does not wake for each.
 const FREE_EVERY: Duration = Duration::from_millis(100);
-
-/// Names one call, registration or request of an endpoint, ours or theirs; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    index: u32,
-    generation: u32,
-}
-
-/// Who we are.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `User-Agent` of requests and `Server` of responses.
-    pub user_agent: String,
-    /// Keeps two runs of the process apart in branches, tags, Call-IDs and cnonces: random at start, fixed
-    /// in tests.
-    pub seed: u64,
-}
 
 /// What the layer below reports.
 #[derive(Debug)]
@@ -85,18 +65,6 @@ pub enum Input<'a> {
     },
     /// The deadline has come.
     Wake,
-}
-
-/// What the owner must do or know.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    Send {
-        flow: FlowId,
-        to: SocketAddr,
-        /// Give the buffer back with [`Endpoint::recycle`] when it was sent, to save an allocation.
-        message: Vec<u8>,
-    },
-    Event(Event),
 }
 
 /// The machine.

@@ -1,9 +1,13 @@
 //! Where a received message belongs: an answer to its request, a request to its call, the rest to the owner.
 
 use super::asked::Asked;
-use super::party::{Party, read_suffix};
-use super::{Endpoint, Hop, Key, Occupant, Response};
-use crate::sip::call::{Call, Remains, not_allowed, reply, reply_address};
+use super::{Endpoint, Occupant};
+use crate::sip::agent::Key;
+use crate::sip::agent::command::{Hop, Response};
+use crate::sip::agent::event::Output;
+use crate::sip::agent::party::{Party, read_suffix};
+use crate::sip::agent::reply::{not_allowed, reply, reply_address};
+use crate::sip::call::{Call, Remains};
 use crate::sip::dialog::Dialog;
 use crate::sip::header::{Scheme, Uri};
 use crate::sip::transaction::key::{MAGIC_COOKIE, ServerKey, Token};
@@ -350,7 +354,7 @@ impl Endpoint {
     }
 
     fn send(&mut self, hop: Hop, message: Vec<u8>) {
-        self.core.outputs.push_back(super::Output::Send {
+        self.core.outputs.push_back(Output::Send {
             flow: hop.flow,
             to: hop.peer,
             message,

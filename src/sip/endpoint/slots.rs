@@ -1,6 +1,6 @@
 //! The slab in which calls live: found by index, told apart by generation.
 
-use super::Key;
+use crate::sip::agent::Key;
 use crate::time::Instant;
 
 #[derive(Debug)]

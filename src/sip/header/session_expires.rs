@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::{HeaderError, Params, number, trim};
 
+/// The shortest session interval that may be asked for (RFC 4028 §5).
+pub const MIN_SE: Duration = Duration::from_secs(90);
+
 /// The side that sends the refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresher {

@@ -409,6 +409,12 @@ impl<'a> Index<'a> {
             .map(|place| self.header(place))
     }
 
+    /// Whether a field that lists tokens (`Require`, `Supported`, `Allow`) names `token`.
+    #[must_use]
+    pub fn lists(&self, name: HeaderName, token: &str) -> bool {
+        self.all(name).any(|header| lists(&header.text(), token))
+    }
+
     fn header(&self, place: &Place) -> Header<'a> {
         let slice = |start: u16, end: u16| &self.bytes[usize::from(start)..usize::from(end)];
         Header {
@@ -557,6 +563,12 @@ pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
         |_| Cow::Owned(bytes.iter().copied().map(char::from).collect()),
         Cow::Borrowed,
     )
+}
+
+/// Whether a list of tokens joined by commas names `token`.
+pub(in crate::sip) fn lists(text: &str, token: &str) -> bool {
+    text.split(',')
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
 /// Digits alone, as a number that fits.

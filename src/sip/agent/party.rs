@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Key;
+use super::command::Hop;
 use super::core::Core;
+use super::event::{Direction, Happened, Output, Trace};
 use super::lines::Lines;
-use super::{Direction, Happened, Hop, Key, Output, Trace};
 use crate::sip::Transport;
 use crate::sip::header::Scheme;
 use crate::sip::transaction::key::{TOKEN_BYTES, Token};

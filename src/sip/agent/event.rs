@@ -4,11 +4,22 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Key;
 use crate::sip::FlowId;
 use crate::sip::wire::StatusCode;
 use crate::time::Instant;
 
-use super::Key;
+/// What the owner must do or know.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    Send {
+        flow: FlowId,
+        to: SocketAddr,
+        /// Give the buffer back with `Endpoint::recycle` when it was sent, to save an allocation.
+        message: Vec<u8>,
+    },
+    Event(Event),
+}
 
 /// Something happened to a call, a registration or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

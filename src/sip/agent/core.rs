@@ -4,13 +4,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Key;
+use super::event::{Event, Happened, Output};
 use super::lines::host_port;
-use super::{Event, Happened, Key, Output, Settings};
 use crate::sip::header::uri::Scheme;
 use crate::sip::{FlowId, Transport};
 
 /// Buffers kept for reuse; more than are ever on their way at once would only be memory.
 const SPARE_BUFFERS_MAX: usize = 1024;
+
+/// Who we are.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `User-Agent` of requests and `Server` of responses.
+    pub user_agent: String,
+    /// Keeps two runs of the process apart in branches, tags, Call-IDs and cnonces: random at start, fixed
+    /// in tests.
+    pub seed: u64,
+}
 
 /// One flow and the texts that name it in messages.
 #[derive(Debug)]
@@ -44,7 +55,7 @@ pub(in crate::sip) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(in crate::sip) fn new(settings: Settings) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         Self {
             user_agent: settings.user_agent.into(),
@@ -56,7 +67,7 @@ impl Core {
         }
     }
 
-    pub(super) fn open(
+    pub(in crate::sip) fn open(
         &mut self,
         flow: FlowId,
         transport: Transport,
@@ -82,7 +93,7 @@ impl Core {
         );
     }
 
-    pub(super) fn close(&mut self, flow: FlowId) {
+    pub(in crate::sip) fn close(&mut self, flow: FlowId) {
         self.flows.remove(&flow);
     }
 

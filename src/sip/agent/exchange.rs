@@ -6,7 +6,7 @@ use super::core::Core;
 use super::party::{Party, Suffix};
 use crate::sip::Transport;
 use crate::sip::transaction::client::{Effect, Event, State};
-use crate::sip::wire::StatusCode;
+use crate::sip::wire::{Index, StatusCode};
 use crate::time::Instant;
 
 #[derive(Debug)]
@@ -120,4 +120,33 @@ impl<P> Exchange<P> {
     pub(in crate::sip) fn close(self, core: &mut Core) {
         core.recycle(self.request);
     }
+}
+
+/// The status of a response that ends the current exchange; what else comes is noted or ignored.
+pub(in crate::sip) fn final_status<P>(
+    exchange: &mut Option<Exchange<P>>,
+    party: &mut Party,
+    heard: &mut Option<StatusCode>,
+    core: &mut Core,
+    now: Instant,
+    suffix: Suffix,
+    response: &Index<'_>,
+) -> Option<StatusCode> {
+    let (status, (number, method)) = response.status().zip(response.cseq())?;
+    let exchange = exchange
+        .as_mut()
+        .filter(|exchange| exchange.suffix == suffix)?;
+    if exchange.cseq != number || exchange.method != method.as_str() {
+        let words = "the CSeq of a response is not that of our request (RFC 3261 §8.2.6.2)";
+        party.misbehaved(core, now, words);
+        return None;
+    }
+    if !exchange.heard(now, status, party.transport) {
+        return None;
+    }
+    if status.is_provisional() {
+        *heard = Some(status);
+        return None;
+    }
+    Some(status)
 }
