@@ -1,10 +1,16 @@
 //! One call, placed or received: its INVITE transactions, its dialog, its session, its end.
 //!
-//! The parts are `uac` (placing), `uas` (being called), `session` (changes while it lasts). This file holds
-//! what they share: the state, the timers, BYE both ways. Only `endpoint` calls it.
+//! The parts are `uac` (placing; with `ack`, `fork`, `redirect`), `uas` (being called), `cancel` and `prack` both
+//! ways, `session` (changes while it lasts), `answers` (other requests of theirs). This file holds what they
+//! share: the state, the timers, BYE both ways. Only `endpoint` calls it.
 
+mod ack;
 mod answers;
+mod cancel;
+mod fork;
 mod invite;
+mod prack;
+mod redirect;
 mod session;
 mod uac;
 mod uas;

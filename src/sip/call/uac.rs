@@ -1,32 +1,28 @@
-//! Placing a call (RFC 3261 §13.2, §9.1): INVITE, what is answered to it, ACK, CANCEL, forks, redirects.
+//! Placing a call (RFC 3261 §13.2): the INVITE, and what each response to it does with the call.
+//!
+//! What follows from a response stands beside: `ack`, `prack`, `cancel`, `fork`, `redirect`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::invite::{Outgoing, Why};
+use super::redirect::emergency_contact;
 use super::session::Pending;
-use super::{Call, Cancel, Purpose, Stage, sdp_of};
+use super::{Call, Cancel, Stage, sdp_of};
 use crate::sip::agent::Key;
 use crate::sip::agent::authorization::{Authorization, Verdict};
 use crate::sip::agent::command::Invite;
 use crate::sip::agent::core::Core;
 use crate::sip::agent::event::{Detail, Happened, Refusal};
-use crate::sip::agent::exchange::Exchange;
-use crate::sip::agent::lines::decimal;
 use crate::sip::agent::party::{Party, Suffix, server_of};
 use crate::sip::agent::refusal::refusal;
 use crate::sip::agent::reply::ALLOW;
-use crate::sip::dialog::{Dialog, reachable};
-use crate::sip::emergency::is_emergency;
+use crate::sip::dialog::Dialog;
 use crate::sip::header::session_expires::MIN_SE;
-use crate::sip::header::{Contacts, MinSe, RSeq, Uri};
+use crate::sip::header::{MinSe, Uri};
 use crate::sip::transaction::client_invite::{Effect, Event, State};
-use crate::sip::transaction::timer::GIVE_UP;
 use crate::sip::wire::{HeaderName, Index, StatusCode};
 use crate::time::Instant;
 
-/// 3xx that one call follows; more is a ring of exchanges that send each other away.
-const REDIRECTS_MAX: usize = 5;
 /// Requests for a longer session interval (422) that one call follows.
 const LONGER_MAX: u8 = 2;
 
@@ -35,15 +31,15 @@ const LONGER_MAX: u8 = 2;
 pub(super) struct Caller {
     invite: Invite,
     /// Request-URI; the first Contact of the last redirect.
-    target: Uri,
+    pub(super) target: Uri,
     /// Where we were sent already (§8.1.3.4: never twice).
-    visited: Vec<Uri>,
+    pub(super) visited: Vec<Uri>,
     min_se: Option<Duration>,
     longer: u8,
     /// Dialogs that reliable provisional responses made (RFC 3262 §4), with the last RSeq of each.
-    early: Vec<(Dialog, u32)>,
+    pub(super) early: Vec<(Dialog, u32)>,
     /// Tags of other legs of a fork, which were acknowledged and ended.
-    other_legs: Vec<Box<[u8]>>,
+    pub(super) other_legs: Vec<Box<[u8]>>,
 }
 
 impl Call {
@@ -236,92 +232,6 @@ impl Call {
         self.party.tell(core, Happened::Provisional { status, sdp });
     }
 
-    /// PRACK for a provisional response that asks for it (RFC 3262 §4). False if the response is to be
-    /// ignored: a repetition, or one that overtook another.
-    fn acknowledge_provisional(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        at: usize,
-        response: &Index<'_>,
-    ) -> bool {
-        let requires = response.lists(HeaderName::Require, "100rel");
-        if !requires {
-            return true;
-        }
-        let rseq = response
-            .first(HeaderName::RSeq)
-            .and_then(|header| RSeq::read(&header.text()).ok());
-        let Some(RSeq(rseq)) = rseq else {
-            let words = "a reliable provisional response has no RSeq (RFC 3262 §7.1)";
-            self.party.misbehaved(core, now, words);
-            return false;
-        };
-        let outgoing = &self.outgoing[at];
-        let flow = core.flow(self.party.hop.flow);
-        let dialog = match Dialog::of_response(response, flow, outgoing.to, &outgoing.uri) {
-            Ok(dialog) => dialog,
-            Err(words) => {
-                self.party.misbehaved(core, now, words);
-                return false;
-            }
-        };
-        let Some(caller) = &mut self.caller else {
-            return true;
-        };
-        let known = caller
-            .early
-            .iter_mut()
-            .find(|(early, _)| early.is_with(response.to_tag()));
-        match known {
-            Some((_, last)) if rseq != last.wrapping_add(1) => return false,
-            Some((early, last)) => {
-                *last = rseq;
-                early.refresh_target(response, flow);
-            }
-            None => caller.early.push((dialog, rseq)),
-        }
-        self.prack(core, now, response, rseq);
-        true
-    }
-
-    fn prack(&mut self, core: &mut Core, now: Instant, response: &Index<'_>, rseq: u32) {
-        let Some(caller) = &self.caller else {
-            return;
-        };
-        let Some((dialog, _)) = caller
-            .early
-            .iter()
-            .find(|(early, _)| early.is_with(response.to_tag()))
-        else {
-            return;
-        };
-        let Some((invited, _)) = response.cseq() else {
-            return;
-        };
-        self.cseq += 1;
-        let suffix = self.party.branch();
-        let credentials = self
-            .authorization
-            .lines(core, "PRACK", dialog.request_uri(), b"");
-        let mut message = core.buffer();
-        let mut head = dialog.head(core, &self.party, &mut message, "PRACK", self.cseq, suffix);
-        head.lines(credentials.as_bytes())
-            .line("RAck", &[format!("{rseq} {invited} INVITE").as_bytes()])
-            .line("User-Agent", &[core.user_agent.as_bytes()])
-            .finish(b"");
-        let to = dialog.next_hop;
-        let exchange = Exchange::start(
-            Purpose::Prack,
-            ("PRACK", suffix, self.cseq),
-            &mut self.party,
-            core,
-            now,
-            (to, message),
-        );
-        self.exchanges.push(exchange);
-    }
-
     fn on_success(
         &mut self,
         core: &mut Core,
@@ -382,205 +292,6 @@ impl Call {
         self.party.tell(core, Happened::Answered { sdp, server });
     }
 
-    /// A 2xx after the first: the same leg again, or another leg of a fork (§13.2.2.4).
-    fn on_another_success(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        at: usize,
-        response: &Index<'_>,
-    ) {
-        let Some(dialog) = &self.dialog else {
-            return;
-        };
-        if dialog.is_with(response.to_tag()) {
-            let outgoing = &self.outgoing[at];
-            if !outgoing.ack.is_empty() {
-                let (copy, to) = (core.copy(&outgoing.ack), dialog.next_hop);
-                self.party.send(core, now, to, copy);
-            }
-            return;
-        }
-        self.end_leg(core, now, response);
-    }
-
-    /// Acknowledges another leg of a fork, and ends it (once).
-    fn end_leg(&mut self, core: &mut Core, now: Instant, response: &Index<'_>) {
-        let flow = core.flow(self.party.hop.flow);
-        let peer = self.party.hop.peer;
-        let (Ok(leg), Some((number, _))) = (
-            Dialog::of_response(response, flow, peer, ""),
-            response.cseq(),
-        ) else {
-            return;
-        };
-        let ack = self.ack_of(core, &leg, number, "", b"");
-        self.party.send(core, now, leg.next_hop, ack);
-        let Some(caller) = &mut self.caller else {
-            return;
-        };
-        if caller
-            .other_legs
-            .iter()
-            .any(|tag| **tag == *leg.remote_tag())
-        {
-            return;
-        }
-        caller.other_legs.push(leg.remote_tag().into());
-        let words = "another leg of the call answered: acknowledged and ended (RFC 3261 §13.2.2.4)";
-        self.party.note(core, now, words);
-        self.cseq += 1;
-        let suffix = self.party.branch();
-        let mut message = core.buffer();
-        leg.head(core, &self.party, &mut message, "BYE", self.cseq, suffix)
-            .line("User-Agent", &[core.user_agent.as_bytes()])
-            .finish(b"");
-        let exchange = Exchange::start(
-            Purpose::LegBye,
-            ("BYE", suffix, self.cseq),
-            &mut self.party,
-            core,
-            now,
-            (leg.next_hop, message),
-        );
-        self.exchanges.push(exchange);
-    }
-
-    /// Sends the ACK of a 2xx, with the answer if the offer was theirs, and keeps it for repetition.
-    pub(super) fn acknowledge(&mut self, core: &mut Core, now: Instant, at: usize, sdp: &[u8]) {
-        let outgoing = &self.outgoing[at];
-        let Some(dialog) = &self.dialog else {
-            return;
-        };
-        let ack = {
-            let suffix = self.party.branch();
-            let mut message = core.buffer();
-            let mut head = dialog.head(
-                core,
-                &self.party,
-                &mut message,
-                "ACK",
-                outgoing.cseq,
-                suffix,
-            );
-            head.lines(outgoing.credentials.as_bytes())
-                .line("User-Agent", &[core.user_agent.as_bytes()]);
-            if !sdp.is_empty() {
-                head.line("Content-Type", &[b"application/sdp"]);
-            }
-            head.finish(sdp);
-            message
-        };
-        let copy = core.copy(&ack);
-        let to = dialog.next_hop;
-        let old = std::mem::replace(&mut self.outgoing[at].ack, ack);
-        core.recycle(old);
-        self.party.send(core, now, to, copy);
-    }
-
-    fn ack_of(
-        &mut self,
-        core: &mut Core,
-        dialog: &Dialog,
-        number: u32,
-        credentials: &str,
-        sdp: &[u8],
-    ) -> Vec<u8> {
-        let suffix = self.party.branch();
-        let mut message = core.buffer();
-        dialog
-            .head(core, &self.party, &mut message, "ACK", number, suffix)
-            .lines(credentials.as_bytes())
-            .line("User-Agent", &[core.user_agent.as_bytes()])
-            .finish(sdp);
-        message
-    }
-
-    /// The ACK of a refusal belongs to the transaction: same branch, same Request-URI (§17.1.1.3).
-    fn acknowledge_refusal(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        at: usize,
-        response: &Index<'_>,
-    ) {
-        let outgoing = &self.outgoing[at];
-        let to = outgoing.to;
-        if outgoing.ack.is_empty() {
-            let ack = self.same_branch(core, at, "ACK", Some(response));
-            let outgoing = &mut self.outgoing[at];
-            outgoing.ack = ack;
-            let request = std::mem::take(&mut outgoing.request);
-            core.recycle(request);
-        }
-        let copy = core.copy(&self.outgoing[at].ack);
-        self.party.send(core, now, to, copy);
-    }
-
-    /// A request with the branch of an INVITE: its CANCEL (§9.1) or the ACK of its refusal.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the other fields are not repeated"
-    )]
-    fn same_branch(
-        &self,
-        core: &mut Core,
-        at: usize,
-        method: &str,
-        response: Option<&Index<'_>>,
-    ) -> Vec<u8> {
-        let outgoing = &self.outgoing[at];
-        let mut message = core.buffer();
-        let mut head = self
-            .party
-            .head(core, &mut message, method, &outgoing.uri, outgoing.suffix);
-        // Route, From, Call-ID as in the INVITE; To too, but in an ACK it is that of the response.
-        if let Ok(invite) = crate::sip::wire::index(&outgoing.request) {
-            for header in invite.headers() {
-                let name = match header.name {
-                    HeaderName::Route => "Route",
-                    HeaderName::From => "From",
-                    HeaderName::CallId => "Call-ID",
-                    HeaderName::To if response.is_none() => "To",
-                    _ => continue,
-                };
-                head.line(name, &[header.raw]);
-            }
-        }
-        if let Some(to) = response.and_then(|response| response.first(HeaderName::To)) {
-            head.line("To", &[&to.unfolded()]);
-        }
-        let mut digits = [0; 10];
-        let number = decimal(outgoing.cseq, &mut digits);
-        head.line("CSeq", &[number, b" ", method.as_bytes()])
-            .line("User-Agent", &[core.user_agent.as_bytes()]);
-        head.finish(b"");
-        message
-    }
-
-    /// Sends CANCEL (§9.1); a provisional response was heard.
-    pub(super) fn cancel(&mut self, core: &mut Core, now: Instant) {
-        let Some(at) = self.outgoing.len().checked_sub(1) else {
-            return;
-        };
-        let message = self.same_branch(core, at, "CANCEL", None);
-        let outgoing = &self.outgoing[at];
-        let exchange = Exchange::start(
-            Purpose::Cancel,
-            ("CANCEL", outgoing.suffix, outgoing.cseq),
-            &mut self.party,
-            core,
-            now,
-            (outgoing.to, message),
-        );
-        self.exchanges.push(exchange);
-        if let Stage::Calling { cancel, .. } = &mut self.stage {
-            *cancel = Cancel::Sent {
-                until: now + GIVE_UP,
-            };
-        }
-    }
-
     fn on_refusal(
         &mut self,
         core: &mut Core,
@@ -639,41 +350,6 @@ impl Call {
         refusal(status, response, self.party.has_ladder())
     }
 
-    /// Takes the first Contact of a redirect that we can reach as the new target (§8.1.3.4).
-    fn follow(&mut self, core: &Core, response: &Index<'_>) -> Result<(), &'static str> {
-        let caller = self.caller.as_mut().ok_or("not our call")?;
-        if caller.visited.len() >= REDIRECTS_MAX {
-            return Err("more than 5 redirects");
-        }
-        let flow = core.flow(self.party.hop.flow).ok_or("the flow is closed")?;
-        caller.visited.push(caller.target.clone());
-        let mut seen = false;
-        for header in response.all(HeaderName::Contact) {
-            let Ok(Contacts::Listed(contacts)) = Contacts::read(&header.text()) else {
-                continue;
-            };
-            for contact in contacts {
-                let uri = contact.address.uri;
-                if caller
-                    .visited
-                    .iter()
-                    .any(|visited| visited.is_equivalent(&uri))
-                {
-                    seen = true;
-                } else if let Some(address) = reachable(&uri, flow) {
-                    caller.target = uri;
-                    self.party.hop.peer = address;
-                    return Ok(());
-                }
-            }
-        }
-        Err(if seen {
-            "redirected in a loop"
-        } else {
-            "redirected to nowhere that this flow can reach"
-        })
-    }
-
     /// Takes over the Min-SE of a 422 (RFC 4028 §7.3).
     fn lengthen(&mut self, response: &Index<'_>) -> bool {
         let Some(caller) = &mut self.caller else {
@@ -727,14 +403,6 @@ impl Call {
         }
     }
 
-    /// The answer to an offer that came with the 2xx goes into the ACK (§13.2.2.4).
-    pub(super) fn answer_in_ack(&mut self, core: &mut Core, now: Instant, sdp: &[u8]) {
-        self.local_sdp = Some(Arc::from(sdp));
-        if let Some(at) = self.outgoing.len().checked_sub(1) {
-            self.acknowledge(core, now, at, sdp);
-        }
-    }
-
     /// Whether responses with this Call-ID and From tag can be ours (§8.1.3.3, §12.2.1).
     pub(in crate::sip) fn owns(&self, response: &Index<'_>) -> bool {
         let call_id = response.call_id();
@@ -744,18 +412,4 @@ impl Call {
             Some(_) | None => tag_fits && call_id == Some(&self.party.token),
         }
     }
-}
-
-/// An emergency number among the Contacts of a redirect, reachable for us or not: where one leads there,
-/// none of the others is tried either, because the number is not what it was taken for.
-fn emergency_contact(response: &Index<'_>) -> Option<Uri> {
-    response
-        .all(HeaderName::Contact)
-        .filter_map(|header| match Contacts::read(&header.text()) {
-            Ok(Contacts::Listed(contacts)) => Some(contacts),
-            Ok(Contacts::Every) | Err(_) => None,
-        })
-        .flatten()
-        .map(|contact| contact.address.uri)
-        .find(|uri| is_emergency(uri.as_str()))
 }

@@ -1,6 +1,5 @@
-//! Being called (RFC 3261 §13.3): the responses to an INVITE, its ACK and CANCEL, PRACK (RFC 3262 §3).
+//! Being called (RFC 3261 §13.3): the responses to an INVITE, and its ACK.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::invite::{Incoming, Reliable, Repeat};
@@ -11,14 +10,13 @@ use crate::sip::agent::command::{Hop, Response};
 use crate::sip::agent::core::Core;
 use crate::sip::agent::event::Happened;
 use crate::sip::agent::party::Party;
-use crate::sip::agent::refusal::q850;
 use crate::sip::agent::reply::reply;
 use crate::sip::dialog::Dialog;
-use crate::sip::header::{RAck, Scheme, Uri};
+use crate::sip::header::{Scheme, Uri};
 use crate::sip::transaction::key::ServerKey;
 use crate::sip::transaction::server_invite::{Effect, Event};
 use crate::sip::wire::index::lists;
-use crate::sip::wire::{HeaderName, Index, Method, StatusCode, index};
+use crate::sip::wire::{HeaderName, Index, StatusCode, index};
 use crate::time::Instant;
 
 impl Call {
@@ -226,82 +224,6 @@ impl Call {
             let sdp = sdp_of(request);
             if incoming.is_first || sdp.is_some() {
                 self.party.tell(core, Happened::Confirmed { sdp });
-            }
-        }
-    }
-
-    /// CANCEL (§9.2): it stops an INVITE that has no final response, and has no effect on one that has.
-    pub(in crate::sip) fn on_cancel(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        request: &Index<'_>,
-        from: SocketAddr,
-    ) {
-        self.answer_at_once(core, now, request, from, &Response::new(StatusCode::OK));
-        let open = self
-            .incoming
-            .as_ref()
-            .is_some_and(|incoming| !incoming.is_answered());
-        if !open {
-            return;
-        }
-        self.refuse(core, now, &Response::new(StatusCode::REQUEST_TERMINATED));
-        self.pending = None;
-        if matches!(self.stage, Stage::Ringing) {
-            let cause = q850(request);
-            self.over(core, Happened::EndedByPeer { cause });
-        }
-    }
-
-    pub(super) fn on_prack(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        request: &Index<'_>,
-        from: SocketAddr,
-    ) {
-        let text = request
-            .first(HeaderName::RAck)
-            .map(|header| header.text())
-            .unwrap_or_default();
-        let meant = RAck::read(&text).ok();
-        let fits = self.incoming.as_mut().is_some_and(|incoming| {
-            let waiting = incoming.reliable.as_ref();
-            let fits = waiting.zip(meant).is_some_and(|(waiting, meant)| {
-                meant.rseq.0 == waiting.rseq
-                    && meant.cseq.number == incoming.cseq
-                    && meant.cseq.method == Method::Invite
-            });
-            if fits {
-                incoming.reliable = None;
-            }
-            fits
-        });
-        if !fits {
-            let response = Response::new(StatusCode::CALL_DOES_NOT_EXIST);
-            self.answer_at_once(core, now, request, from, &response);
-            return;
-        }
-        let mut response = Response::new(StatusCode::OK);
-        if let (Some(_), Some(sdp)) = (sdp_of(request), &self.local_sdp) {
-            response = response.with_sdp(sdp.to_vec());
-        }
-        self.answer_at_once(core, now, request, from, &response);
-        self.send_queued(core, now);
-    }
-
-    /// Sends what waited for the PRACK, up to the next response that must be acknowledged itself.
-    fn send_queued(&mut self, core: &mut Core, now: Instant) {
-        while let Some(incoming) = &mut self.incoming
-            && incoming.reliable.is_none()
-            && !incoming.queued.is_empty()
-        {
-            let next = incoming.queued.remove(0);
-            if next.status.is_provisional() {
-                self.ring(core, now, next);
-            } else {
-                self.answer(core, now, next);
             }
         }
     }
