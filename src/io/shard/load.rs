@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
+use super::machine::Machine;
 use super::sockets::Sockets;
-use super::thread::{Machine, act, rest};
+use super::thread::{act, rest};
 use crate::calls::script::{MediaPlan, Task};
 use crate::calls::{Input, JobId};
 use crate::load::{Plan, Ramp, Tally};

@@ -5,9 +5,15 @@
 //! lateness. The daemon holds a [`ShardHandle`]; a one-shot probe runs the same loop on its own thread
 //! with [`run_one`]. No rule of SIP or of RTP lives here.
 
+mod desk;
+mod flows;
 mod kernel;
 pub mod load;
+mod machine;
+mod media;
+mod news;
 mod pace;
+mod poll;
 mod ports;
 mod sockets;
 mod stamp;
@@ -17,9 +23,11 @@ mod tls;
 mod udp;
 
 pub(in crate::io) use kernel::clock_is_synchronised;
+pub use machine::Machine;
+pub use poll::Waker;
 pub use ports::MediaPorts;
-pub use sockets::{Sockets, Waker};
-pub use thread::{Machine, Refused, ShardHandle, run_one, turn};
+pub use sockets::Sockets;
+pub use thread::{Refused, ShardHandle, run_one, turn};
 pub use tls::Trust;
 pub(in crate::io) use tls::rests_on_dates;
 

@@ -1,7 +1,7 @@
 //! Which media ports are free: pairs of an even RTP and the next odd RTCP port (RFC 3550 §11).
 //!
 //! Ports are taken in a circle, so that the far end's last packets of one call meet a closed port
-//! and never the next call. No sockets here; `sockets` binds what is taken.
+//! and never the next call. No sockets here; `media` binds what is taken.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
