@@ -2,10 +2,15 @@
 //! web pages read them here, so that the same file means the same to both.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+/// They are read again after this: a service runs for months, and an authority that was added or renewed
+/// meanwhile must not look like a broken site or PBX.
+pub(super) const REFRESH: Duration = Duration::from_secs(24 * 3600);
 
 /// The authorities of the system; what cannot be read among them is passed over.
 pub(super) fn of_system() -> RootCertStore {

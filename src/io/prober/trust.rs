@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,10 +14,6 @@ use crate::io::shard::rests_on_dates;
 use crate::io::{authorities, clock};
 use crate::probe::http::{Certificate, Objection, Trust};
 use crate::time::{Instant, Utc};
-
-/// The system's authorities are read again after this: a service runs for months, and an authority that
-/// was added meanwhile must not look like a broken site.
-const REFRESH: Duration = Duration::from_secs(24 * 3600);
 
 /// The authorities, read when first needed.
 #[derive(Debug)]
@@ -67,7 +62,7 @@ impl Store {
         let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::instant();
         if let Some((read, verifier)) = &*system
-            && now.since(*read) < REFRESH
+            && now.since(*read) < authorities::REFRESH
         {
             return Ok(Arc::clone(verifier));
         }

@@ -18,6 +18,7 @@ use super::tcp::{self, TcpFlow};
 use super::udp::{self, UdpFlow};
 use super::{Trust, tls};
 use crate::calls::{FlowFault, Input};
+use crate::io::authorities;
 use crate::io::clock::Gap;
 use crate::sip::{FlowId, Transport};
 use crate::time::{Instant, Now};
@@ -43,7 +44,8 @@ pub(super) struct Flows {
     /// Buffers of messages that have left.
     sent: Vec<Vec<u8>>,
     trust: Trust,
-    tls: Option<Arc<ClientConfig>>,
+    /// Whom to believe, and when that was read.
+    tls: Option<(Instant, Arc<ClientConfig>)>,
 }
 
 /// A flow that is to be opened.
@@ -99,7 +101,7 @@ impl Flows {
         let opened = match transport {
             Transport::Udp => self.open_udp(poll, found, id, local, peer, exclusive),
             Transport::Tcp => self.open_tcp(poll, now, id, local, peer, None),
-            Transport::Tls => self.tls_config().and_then(|config| {
+            Transport::Tls => self.tls_config(now).and_then(|config| {
                 let session = tls::session(&config, peer, server_name.as_deref())?;
                 self.open_tcp(poll, now, id, local, peer, Some(session))
             }),
@@ -164,12 +166,14 @@ impl Flows {
         Ok(())
     }
 
-    fn tls_config(&mut self) -> Result<Arc<ClientConfig>, FlowFault> {
-        if let Some(config) = &self.tls {
+    fn tls_config(&mut self, now: Now) -> Result<Arc<ClientConfig>, FlowFault> {
+        if let Some((read, config)) = &self.tls
+            && now.instant.since(*read) < authorities::REFRESH
+        {
             return Ok(Arc::clone(config));
         }
         let config = tls::client_config(&self.trust)?;
-        self.tls = Some(Arc::clone(&config));
+        self.tls = Some((now.instant, Arc::clone(&config)));
         Ok(config)
     }
 
@@ -358,7 +362,8 @@ impl Flows {
         }
     }
 
-    /// A connection is gone with its fault; a UDP socket is not, and may serve its other peers.
+    /// A connection is gone with its fault. A UDP socket may serve its other peers: `Calls` knows whether the
+    /// fault is one peer's, and closes the socket if it is not.
     fn fail(&mut self, poll: &Poll, id: FlowId, fault: FlowFault, found: &mut Found) {
         if let Some(Flow::Tcp { .. }) = self.flows.get(&id) {
             self.close(poll, id, found);

@@ -37,7 +37,7 @@ pub(super) fn session(
     ClientConnection::new(Arc::clone(config), name).map_err(|error| ours(&error))
 }
 
-/// Reads the trusted authorities. Done once, when the first TLS flow is opened.
+/// Reads the trusted authorities.
 pub(super) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, FlowFault> {
     let mut roots = authorities::of_system();
     match trust {
