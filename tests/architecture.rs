@@ -42,6 +42,17 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 const ANYTHING: &[&str] = &["*"];
 
+/// The floors of `sip`, lowest first: a part names those on floors below its own.
+const FLOORS_OF_SIP: &[&[&str]] = &[
+    &["wire", "emergency"],
+    &["header", "transaction"],
+    &["digest", "locate"],
+    &["agent"],
+    &["dialog"],
+    &["call", "options", "register"],
+    &["endpoint"],
+];
+
 /// Rooms that touch the world: sockets, files, tasks, clocks, the environment.
 const SHELL: [&str; 3] = ["io", "cli", "main"];
 
@@ -114,6 +125,31 @@ fn a_room_names_only_the_rooms_below_it() {
         for named in file.rooms_named(&allowed) {
             let free = named == file.room || FOUNDATION.contains(&named.as_str());
             if !free && !rooms_allowed.contains(&named.as_str()) {
+                trespasses.push(format!("{} names {named}", file.path));
+            }
+        }
+    }
+    assert!(trespasses.is_empty(), "{}", trespasses.join("\n"));
+}
+
+#[test]
+fn a_part_of_sip_names_only_the_floors_below_it() {
+    let floors: BTreeMap<&str, usize> = FLOORS_OF_SIP
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, parts)| parts.iter().map(move |part| (*part, floor)))
+        .collect();
+    let mut trespasses = Vec::new();
+    for file in source_files() {
+        let Some(part) = file.part_of("sip") else {
+            continue;
+        };
+        let Some(floor) = floors.get(part) else {
+            trespasses.push(format!("{} stands on no floor", file.path));
+            continue;
+        };
+        for named in file.parts_named("sip", &floors) {
+            if named != part && floors[named] >= *floor {
                 trespasses.push(format!("{} names {named}", file.path));
             }
         }
@@ -242,6 +278,28 @@ impl SourceFile {
             .filter_map(|rest| rest.split("::").next())
             .filter(|room| rooms.contains_key(room))
             .map(str::to_owned)
+            .collect()
+    }
+
+    /// The part of `room` that this file belongs to; `None` for other rooms and the room's own `mod.rs`.
+    fn part_of(&self, room: &str) -> Option<&str> {
+        let inside = self.path.strip_prefix(room)?.strip_prefix('/')?;
+        let part = inside.split('/').next()?.trim_end_matches(".rs");
+        (part != "mod").then_some(part)
+    }
+
+    /// The parts of its own `room` that this file names.
+    fn parts_named<'p>(&self, room: &str, parts: &BTreeMap<&'p str, usize>) -> BTreeSet<&'p str> {
+        let from_root = format!("crate::{room}::");
+        let to_room = "super::".repeat(self.depth - 1);
+        self.paths
+            .iter()
+            .filter_map(|path| {
+                path.strip_prefix(&from_root)
+                    .or_else(|| path.strip_prefix(&to_room))
+            })
+            .filter_map(|rest| rest.split("::").next())
+            .filter_map(|name| parts.get_key_value(name).map(|(part, _)| *part))
             .collect()
     }
 
