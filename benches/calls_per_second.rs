@@ -21,7 +21,7 @@ use std::num::NonZero;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant as Stopwatch, SystemTime};
 
-use vigie::calls::observe::{Observed, Outcome, RtpSeen};
+use vigie::calls::observe::{Observed, Outcome};
 use vigie::calls::script::{CallPlan, MediaPlan, Purpose, Route, Task};
 use vigie::calls::{Calls, Input, JobId, Output};
 use vigie::io::shard::load::{Ran, run};
@@ -633,22 +633,8 @@ impl Bare {
         };
         self.under_way -= 1;
         let observed = Box::new(Observed {
-            started: ended.began,
-            finished: now.instant,
-            outcome,
-            progress_after: None,
             answer_after: ended.answered,
-            first_media_after: None,
-            last_media_after: None,
-            early_media: false,
-            dtmf: String::new(),
-            echo_dbov: None,
-            rtp: RtpSeen::default(),
-            server: None,
-            held: None,
-            goodbye_unanswered: false,
-            granted: None,
-            ladder: Vec::new(),
+            ..Observed::nothing(ended.began, now.instant, outcome)
         });
         let job = ended.job;
         self.outputs.push_back(Output::Done { job, observed });

@@ -76,6 +76,11 @@ fn configuration(authority: &std::path::Path, compressed: bool) -> String {
         ),
     ];
     if compressed {
+        // More calls than a real trunk may be given.
+        fillings.push((
+            "\ncalls_per_hour_max = 90\n",
+            "\ncalls_per_hour_max = 360\n".to_owned(),
+        ));
         for rare in ["lane = \"slow\"", "every = \"3m\"", "every = \"5m\""] {
             let often = if rare.starts_with("lane") {
                 "lane = \"standard\""

@@ -106,3 +106,28 @@ pub struct Observed {
     pub granted: Option<Duration>,
     pub ladder: Vec<Step>,
 }
+
+impl Observed {
+    /// How it ended, and nothing else seen.
+    #[must_use]
+    pub fn nothing(started: Instant, finished: Instant, outcome: Outcome) -> Self {
+        Self {
+            started,
+            finished,
+            outcome,
+            progress_after: None,
+            answer_after: None,
+            first_media_after: None,
+            last_media_after: None,
+            early_media: false,
+            dtmf: String::new(),
+            echo_dbov: None,
+            rtp: RtpSeen::default(),
+            server: None,
+            held: None,
+            goodbye_unanswered: false,
+            granted: None,
+            ladder: Vec::new(),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Event;
 use super::sockets::Sockets;
 use crate::calls::JobId;
-use crate::calls::observe::{Observed, Outcome, RtpSeen};
+use crate::calls::observe::{Observed, Outcome};
 use crate::io::clock;
 use crate::probe::{Blame, Failure};
 use crate::time::{Instant, Now};
@@ -152,24 +152,7 @@ fn full_queue() -> Failure {
 
 /// What was seen of a task that a fault of our own ended.
 pub(super) fn ours(now: Now, words: String) -> Observed {
-    Observed {
-        started: now.instant,
-        finished: now.instant,
-        outcome: Outcome::Ours { words },
-        progress_after: None,
-        answer_after: None,
-        first_media_after: None,
-        last_media_after: None,
-        early_media: false,
-        dtmf: String::new(),
-        echo_dbov: None,
-        rtp: RtpSeen::default(),
-        server: None,
-        held: None,
-        goodbye_unanswered: false,
-        granted: None,
-        ladder: Vec::new(),
-    }
+    Observed::nothing(now.instant, now.instant, Outcome::Ours { words })
 }
 
 #[cfg(test)]
