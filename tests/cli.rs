@@ -148,6 +148,23 @@ fn wrong_arguments_are_exit_3_because_2_means_down() {
 }
 
 #[test]
+fn a_script_that_asked_for_json_gets_json_for_bad_input_too() {
+    for arguments in [
+        ["call", "sip:@@"].as_slice(),
+        &["call", "sip:1@192.0.2.1", "--hold", "soon"],
+        &["call", "sip:1@192.0.2.1", "--secret", "env:NOBODYS"],
+        &["register", "sip:192.0.2.1", "--secret", "env:NOBODYS"],
+        &["options", "nonsense"],
+    ] {
+        let (code, out, _) = run(&[["probe"].as_slice(), arguments, &["--json"]].concat());
+        assert_eq!(code, Some(3), "{arguments:?}: {out}");
+        let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(json["verdict"], "blind", "{out}");
+        assert_eq!(json["failure"]["code"], "bad_input", "{out}");
+    }
+}
+
+#[test]
 fn reload_refuses_a_bad_file_and_says_when_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
     let bad = write(folder.path(), "bad.toml", "x = 1\n");
