@@ -32,14 +32,9 @@ impl Ladder {
     }
 
     pub(super) fn message(&mut self, trace: endpoint::Trace) {
-        let direction = match trace.direction {
-            endpoint::Direction::Sent => Direction::Sent,
-            endpoint::Direction::Received => Direction::Received,
-            endpoint::Direction::Note => Direction::Note,
-        };
         self.push(
             trace.at,
-            direction,
+            trace.direction,
             trace.peer,
             trace.what.into(),
             trace.repeat,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::sip::endpoint::Direction;
 use crate::time::Instant;
 
 /// How a task ended, in the words of SIP.
@@ -43,14 +44,6 @@ pub struct Step {
     pub what: String,
     /// How many times this message was seen or sent before (0 = first time).
     pub repeat: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Sent,
-    Received,
-    /// A remark of our own: a timer fired, the flow broke.
-    Note,
 }
 
 /// RTP figures of one call.

@@ -54,12 +54,6 @@ pub fn sleep_until(until: Instant) {
     );
 }
 
-/// CPU time used by the calling thread so far, user and system together.
-#[must_use]
-pub fn thread_cpu() -> Duration {
-    Duration::from_nanos(u64::try_from(nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID)).unwrap_or(0))
-}
-
 /// Names this boot: instants of two boots must never be compared.
 pub fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?

@@ -436,11 +436,6 @@ impl Schedule {
     }
 
     #[must_use]
-    pub fn is_running(&self, probe: &ProbeId) -> bool {
-        self.running.contains_key(probe)
-    }
-
-    #[must_use]
     pub fn in_flight(&self) -> usize {
         self.running.len()
     }

@@ -145,6 +145,6 @@ pub struct Trace {
 pub enum Direction {
     Sent,
     Received,
-    /// A remark of our own: a timer fired, a message was ignored.
+    /// A remark of our own: a timer fired, a message was ignored, the flow broke.
     Note,
 }

@@ -273,12 +273,6 @@ impl Endpoint {
         self.slots.len() - self.ended.len()
     }
 
-    /// How many slots are in use, those that only wait for stragglers included.
-    #[must_use]
-    pub fn slots_in_use(&self) -> usize {
-        self.slots.len()
-    }
-
     fn with_call(&mut self, now: Now, key: Key, act: impl FnOnce(&mut Call, &mut Core)) {
         match self.slots.take(key) {
             Some(Occupant::Call(mut call)) => {
