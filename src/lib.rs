@@ -17,6 +17,8 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip;
 
+pub mod quality;
+
 pub mod calls;
 pub mod load;
 pub mod probe;
@@ -26,6 +28,11 @@ pub mod schedule;
 
 pub mod board;
 pub mod engine;
+
+pub mod capture;
+
+pub mod analysis;
+pub mod impair;
 
 pub mod config;
 pub mod lab;
