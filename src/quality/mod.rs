@@ -1,3 +1,6 @@
 //! What a caller would hear, in figures and in one word (ITU-T G.107, RFC 3611): the E-model, the state of the sound, limits.
 //!
 //! It reads the statistics of `rtp` and the samples of `audio`; it knows no call. `calls` and `analysis` use it.
+
+pub mod emodel;
+pub mod scale;
