@@ -3,10 +3,12 @@
 //! Linear samples are 16-bit at 8000 Hz; 0 dBov is a full-scale square wave (RFC 6464 §3 counts the
 //! same way). `calls` and the lab use it.
 
+pub mod activity;
 pub mod dtmf;
 pub mod echo;
 pub mod g711;
 pub mod level;
+mod speech_level;
 pub mod tone;
 
 /// Samples per second of everything here (G.711).
