@@ -307,7 +307,7 @@ fn real(count: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::audio::g711::Law;
-    use crate::audio::tone;
+    use crate::audio::{sounds, tone};
 
     fn levels(samples: &[i16]) -> Levels {
         let mut activity = Activity::default();
@@ -315,25 +315,12 @@ mod tests {
         activity.levels().unwrap()
     }
 
-    fn through(law: Law, samples: &[i16]) -> Vec<i16> {
-        samples
-            .iter()
-            .map(|sample| law.decode(law.encode(*sample)))
-            .collect()
-    }
-
-    fn sine(hertz: f64, amplitude: f64, length: u32) -> Vec<i16> {
-        (0..length)
-            .map(|n| {
-                let angle = 2.0 * std::f64::consts::PI * hertz * f64::from(n) / 8000.0;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "a cast of floats saturates"
-                )]
-                let sample = (amplitude * angle.sin()).round() as i16;
-                sample
-            })
-            .collect()
+    fn sine(hertz: f64, peak: f64, length: usize) -> Vec<i16> {
+        sounds::sine(
+            hertz,
+            20.0 * (peak / 32_768.0 / 2_f64.sqrt()).log10(),
+            length,
+        )
     }
 
     fn tones(length: usize) -> Vec<i16> {
@@ -425,7 +412,7 @@ mod tests {
         ];
         for (name, samples, least, most) in cases {
             for law in [Law::A, Law::Mu] {
-                let percent = levels(&through(law, &samples)).clip_percent;
+                let percent = levels(&law.through(&samples)).clip_percent;
                 assert!(
                     (least..=most).contains(&percent),
                     "{name}, {law:?}: {percent}"

@@ -1,7 +1,7 @@
 //! DTMF digits as named events (RFC 4733): one event written over time, and digits heard.
 //!
 //! Only the four payload octets and their timestamps; the caller puts them into RTP packets. Tones in
-//! the audio itself are not looked for.
+//! the audio itself are `keypad`.
 
 use arrayvec::ArrayVec;
 

@@ -7,7 +7,10 @@ pub mod activity;
 pub mod dtmf;
 pub mod echo;
 pub mod g711;
+pub mod keypad;
 pub mod level;
+#[cfg(test)]
+mod sounds;
 mod speech_level;
 pub mod tone;
 
