@@ -2,12 +2,19 @@
 //!
 //! Payload bytes are opaque here: sound is `audio`'s, digits too. `calls` and the lab use it.
 
+pub mod delay;
 pub mod jitter;
+pub mod loss;
 pub mod packet;
+pub mod playout;
 pub mod rtcp;
 pub mod sender;
 pub mod session;
+pub mod skew;
 pub mod source;
+pub mod spacing;
+pub mod stream;
 
 pub use packet::{Malformed, Packet};
 pub use session::Session;
+pub use stream::{Content, Figures, Stream};

@@ -139,6 +139,11 @@ impl Source {
         (self.received, self.seen, self.after_jump) = (1, 1, None);
     }
 
+    /// Highest sequence number so far.
+    pub(super) const fn max(&self) -> u16 {
+        self.max
+    }
+
     /// Highest sequence number with its wraps (A.3), as a report block carries it.
     #[must_use]
     pub const fn extended_max(&self) -> u32 {

@@ -1,0 +1,124 @@
+//! Time between packets and jitter, counted as tshark counts them, so that a person with a capture finds
+//! our figures again. What reports and alarms use is [`super::jitter`] and [`super::delay`].
+//!
+//! Every packet moves the estimate of RFC 3550 A.8, duplicates and jumps of the timestamp included. A packet
+//! with a marker, comfort noise and the packet after it stand after a pause: they enter no figure. A packet
+//! older than the first one is left out whole. Unlike tshark, telephone events do not move the jitter: their
+//! timestamp stands still, which tshark takes for lateness.
+
+use serde::Serialize;
+
+use super::Packet;
+use super::stream::Content;
+use crate::time::Instant;
+
+/// Least, average and most of something in milliseconds; zeros when there was nothing to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Range {
+    pub min_ms: f64,
+    pub mean_ms: f64,
+    pub max_ms: f64,
+}
+
+/// One stream as tshark sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spacing {
+    last_at: Option<Instant>,
+    last_sound: Option<Seen>,
+    first_timestamp: Option<u32>,
+    jitter_ms: f64,
+    after_comfort_noise: bool,
+    delta: Tally,
+    jitter: Tally,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    timestamp: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    count: u32,
+    min: f64,
+    sum: f64,
+    max: f64,
+}
+
+impl Spacing {
+    pub(super) fn hear(
+        &mut self,
+        at: Instant,
+        packet: &Packet<'_>,
+        content: Content,
+        clock_rate: u32,
+    ) {
+        let first = *self.first_timestamp.get_or_insert(packet.timestamp);
+        if packet.timestamp.wrapping_sub(first).cast_signed() < 0 {
+            return;
+        }
+        let noise = content == Content::ComfortNoise;
+        let after_noise = std::mem::replace(&mut self.after_comfort_noise, noise);
+        let counted = !packet.marker && !noise && !after_noise;
+        if let Some(last) = self.last_at.replace(at)
+            && counted
+        {
+            self.delta.count(milliseconds(last, at));
+        }
+        if content == Content::Event {
+            return;
+        }
+        let seen = Seen {
+            at,
+            timestamp: packet.timestamp,
+        };
+        if let Some(last) = self.last_sound.replace(seen) {
+            let stepped = f64::from(seen.timestamp.wrapping_sub(last.timestamp).cast_signed());
+            let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
+            let difference = (milliseconds(last.at, at) - sent_ms).abs();
+            self.jitter_ms += (difference - self.jitter_ms) / 16.0;
+            if counted {
+                self.jitter.count(self.jitter_ms);
+            }
+        }
+    }
+
+    pub(super) fn delta(&self) -> Range {
+        self.delta.range()
+    }
+
+    pub(super) fn jitter(&self) -> Range {
+        self.jitter.range()
+    }
+}
+
+impl Tally {
+    fn count(&mut self, value: f64) {
+        self.min = if self.count == 0 {
+            value
+        } else {
+            self.min.min(value)
+        };
+        self.max = self.max.max(value);
+        self.sum += value;
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn range(&self) -> Range {
+        Range {
+            min_ms: self.min,
+            mean_ms: self.sum / f64::from(self.count.max(1)),
+            max_ms: self.max,
+        }
+    }
+}
+
+/// From one moment to another, negative when the stamps are out of order.
+fn milliseconds(from: Instant, to: Instant) -> f64 {
+    if to >= from {
+        to.since(from).as_secs_f64() * 1000.0
+    } else {
+        -(from.since(to).as_secs_f64() * 1000.0)
+    }
+}
