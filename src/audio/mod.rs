@@ -4,6 +4,8 @@
 //! same way). `calls` and the lab use it.
 
 pub mod activity;
+pub mod chirp;
+mod correlate;
 pub mod dtmf;
 pub mod echo;
 pub mod g711;

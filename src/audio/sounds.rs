@@ -70,6 +70,45 @@ pub(super) fn mixed(one: &[i16], other: &[i16]) -> Vec<i16> {
         .collect()
 }
 
+/// Louder or quieter.
+pub(super) fn louder(samples: &[i16], db: f64) -> Vec<i16> {
+    let gain = 10_f64.powf(db / 20.0);
+    samples
+        .iter()
+        .map(|value| sample(f64::from(*value) * gain))
+        .collect()
+}
+
+/// Packets of 20 ms lost at random and heard as nothing.
+pub(super) fn lossy(seed: u64, samples: &[i16], percent: u32) -> Vec<i16> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut heard = samples.to_vec();
+    for packet in heard.chunks_mut(160) {
+        if random.u32(0..100) < percent {
+            packet.fill(0);
+        }
+    }
+    heard
+}
+
+/// Played by a clock that is off by so much, linearly interpolated.
+pub(super) fn skewed(samples: &[i16], ppm: f64) -> Vec<i16> {
+    let step = 1.0 + ppm / 1e6;
+    (0..count(samples.len() - 1))
+        .map_while(|n| {
+            let at = f64::from(n) * step;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a small place"
+            )]
+            let place = at as usize;
+            let (one, next) = (samples.get(place)?, samples.get(place + 1)?);
+            Some(sample(f64::from(*one) + at.fract() * f64::from(next - one)))
+        })
+        .collect()
+}
+
 /// Three formants of a vowel, hertz.
 const VOWELS: [[f64; 3]; 6] = [
     [730.0, 1090.0, 2440.0],
