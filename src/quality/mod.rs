@@ -2,5 +2,10 @@
 //!
 //! It reads the statistics of `rtp` and the samples of `audio`; it knows no call. `calls` and `analysis` use it.
 
+pub mod average;
+pub mod codec;
 pub mod emodel;
+pub mod mouth_to_ear;
 pub mod scale;
+pub mod voipmonitor;
+pub mod wide;
