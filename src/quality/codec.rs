@@ -110,6 +110,16 @@ impl Codec {
 }
 
 impl Rated {
+    /// R as a bare number, on the scale that [`Rated::printed`] tells.
+    #[must_use]
+    pub const fn r(&self) -> f64 {
+        match self {
+            Self::Narrowband(rating) => rating.r.value(),
+            Self::Wideband(rating) => rating.r.value(),
+            Self::Fullband(rating) => rating.r.value(),
+        }
+    }
+
     /// The MOS as a bare number and the scale it is on, for print: they belong together.
     #[must_use]
     pub fn printed(&self) -> (f64, &'static str) {

@@ -5,7 +5,11 @@
 pub mod average;
 pub mod codec;
 pub mod emodel;
+pub mod hearing;
+pub mod leg;
+pub mod media_state;
 pub mod mouth_to_ear;
+pub mod opinion;
 pub mod scale;
 pub mod voipmonitor;
 pub mod wide;

@@ -6,6 +6,7 @@ pub mod delay;
 pub mod jitter;
 pub mod loss;
 pub mod packet;
+pub mod patch;
 pub mod playout;
 pub mod rtcp;
 pub mod sender;

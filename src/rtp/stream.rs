@@ -10,6 +10,7 @@ use super::Packet;
 use super::delay::{self, Pdv};
 use super::jitter::Jitter;
 use super::loss::{BurstGap, LossRuns, Record, share};
+use super::patch::{self, Patch};
 use super::playout::{self, Playout};
 use super::rtcp::Block;
 use super::skew;
@@ -102,6 +103,8 @@ pub struct Figures {
     pub burst_r: f64,
     /// Fixed 50 ms, fixed 200 ms, adaptive up to 500 ms.
     pub playout: [Playout; 3],
+    /// Ten seconds each, behind the adaptive buffer.
+    pub patches: Vec<Patch>,
     /// See [`skew`].
     pub skew_ppm: Option<f64>,
     pub jumps: Jumps,
@@ -334,6 +337,7 @@ impl Stream {
             loss_runs: record.loss_runs(),
             burst: record.burst_gap(ptime_ms.unwrap_or(PTIME_MS)),
             burst_r: record.burst_r(),
+            patches: patch::patches(&self.log, &by_number, &vec![false; self.log.len()]),
             playout: playout::all(&self.log, &by_number, ptime_ms.unwrap_or(PTIME_MS)),
             skew_ppm: skew::skew_ppm(&self.log),
             jumps: Jumps {

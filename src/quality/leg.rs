@@ -1,0 +1,164 @@
+//! One direction of one leg, reported: packets, content, opinion and the one word.
+//!
+//! Joins what `rtp` counted, what [`super::hearing`] heard and what RTCP said. Asked for when a call ends or a picture
+//! is drawn; nothing here runs for each packet.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::codec::Codec;
+use super::hearing::Hearing;
+use super::media_state::{HeardBack, MediaState};
+use super::opinion::Opinion;
+use crate::audio::activity::Levels;
+use crate::rtp::stream::{Figures, Stream};
+use crate::time::Instant;
+
+/// All that is known of a direction besides its packets.
+#[derive(Clone, Debug, Default)]
+pub struct Situation {
+    /// When it was to carry sound: from the answer to the end of listening.
+    pub from: Instant,
+    pub to: Instant,
+    /// What carries the voice; `None` when nobody said, or nobody knows it.
+    pub codec: Option<Codec>,
+    /// There and back, by RTCP or by an echo.
+    pub round_trip: Option<Duration>,
+    pub heard_back: HeardBack,
+}
+
+/// What one direction was.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub media_state: MediaState,
+    /// The source with the most packets; a far end that changes its SSRC has several.
+    pub stream: Option<Figures>,
+    pub sources: usize,
+    pub opinion: Option<Opinion>,
+    pub levels: Option<Levels>,
+    /// Digits by RFC 4733.
+    pub dtmf: String,
+    /// Digits heard as tones: beside the others, a leak.
+    pub dtmf_tones: String,
+    pub comfort_noise_packets: u64,
+    pub wrong_payload_packets: u64,
+    pub wrong_source_packets: u64,
+    /// From the answer to the first packet of any kind, and to the first that carries sound.
+    pub first_packet_ms: Option<f64>,
+    pub first_media_ms: Option<f64>,
+    /// From the answer to the first speech or tone that stands out.
+    pub greeting_delay_ms: Option<f64>,
+}
+
+impl Report {
+    #[must_use]
+    pub fn of<'a>(
+        streams: impl IntoIterator<Item = &'a Stream>,
+        hearing: &Hearing,
+        situation: &Situation,
+    ) -> Self {
+        let mut sources = 0;
+        let main = streams
+            .into_iter()
+            .inspect(|_| sources += 1)
+            .max_by_key(|stream| stream.counts().packets);
+        let stream = main.map(Stream::figures);
+        let levels = hearing.levels();
+        let after = |moment: Option<Instant>| Some(milliseconds(moment?.since(situation.from)));
+        let signs = hearing.signs(situation.from, situation.to, situation.heard_back);
+        let one_way = situation.round_trip.map(|both| both / 2);
+        Self {
+            media_state: MediaState::of(&signs),
+            sources,
+            opinion: stream
+                .as_ref()
+                .zip(situation.codec)
+                .map(|(figures, codec)| Opinion::of(figures, codec, one_way)),
+            stream,
+            dtmf: hearing.digits.clone(),
+            dtmf_tones: hearing.tones.clone(),
+            comfort_noise_packets: signs.comfort_noise,
+            wrong_payload_packets: signs.wrong_payload,
+            wrong_source_packets: signs.wrong_source,
+            first_packet_ms: after(hearing.moments().first_packet),
+            first_media_ms: after(hearing.moments().first_sound),
+            greeting_delay_ms: after(hearing.first_speech()),
+            levels,
+        }
+    }
+}
+
+fn milliseconds(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::g711::Law;
+    use crate::audio::tone;
+    use crate::rtp::Packet;
+    use crate::rtp::stream::Content;
+
+    #[test]
+    fn a_direction_is_reported_whole() {
+        let (mut stream, mut hearing) = (Stream::new(7, 8000), Hearing::default());
+        let mut stray = Stream::new(8, 8000);
+        for n in 0..150_u16 {
+            // 600 ms of silence first, then a tone.
+            let sound: Vec<u8> = (0..160)
+                .map(|at| if n < 30 { 0 } else { tone::sample(at) })
+                .map(|sample| Law::A.encode(sample))
+                .collect();
+            let packet = Packet {
+                marker: n == 0,
+                payload_type: 8,
+                sequence_number: n,
+                timestamp: u32::from(n) * 160,
+                ssrc: 7,
+                payload: &sound,
+            };
+            let at = Instant(1_000_000_000 + u64::from(n) * 20_000_000);
+            let arrival = stream.hear(at, &packet, Content::Sound);
+            let samples: Vec<i16> = sound.iter().map(|octet| Law::A.decode(*octet)).collect();
+            hearing.sound(at, arrival, &samples);
+            if n == 0 {
+                stray.hear(at, &packet, Content::Sound);
+            }
+        }
+        let situation = Situation {
+            from: Instant(900_000_000),
+            to: Instant(4_000_000_000),
+            codec: Codec::named("PCMA", 8000, None),
+            round_trip: Some(Duration::from_millis(40)),
+            heard_back: HeardBack::Yes,
+        };
+        let report = Report::of([&stray, &stream], &hearing, &situation);
+        assert_eq!(report.media_state, MediaState::Ok);
+        assert_eq!(
+            (report.sources, report.stream.map(|figures| figures.ssrc)),
+            (2, Some(7))
+        );
+        assert_eq!(report.first_media_ms, Some(100.0));
+        assert_eq!(report.greeting_delay_ms, Some(700.0));
+        let opinion = report.opinion.unwrap();
+        assert!((opinion.delay.network_ms - 20.0).abs() < 1e-9);
+        let level = report.levels.and_then(|levels| levels.active_dbov).unwrap();
+        assert!((level - tone::LEVEL_DBOV).abs() < 1.0, "{level}");
+    }
+
+    #[test]
+    fn nothing_heard_is_reported_as_nothing() {
+        let situation = Situation {
+            to: Instant(3_000_000_000),
+            ..Situation::default()
+        };
+        let report = Report::of([], &Hearing::default(), &situation);
+        assert_eq!(report.media_state, MediaState::NoMedia);
+        assert_eq!(
+            (report.stream, report.opinion, report.first_media_ms),
+            (None, None, None)
+        );
+    }
+}

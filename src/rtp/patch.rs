@@ -1,0 +1,110 @@
+//! A stream cut into patches of ten seconds, each with its own loss: a call is not as bad as its mean.
+//!
+//! R is averaged over these (`quality`), MOS never.
+
+use serde::Serialize;
+
+use super::loss::Record;
+use super::stream::Heard;
+use crate::time::Instant;
+
+/// About ten seconds of a stream behind a playout buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Patch {
+    #[serde(rename = "began_ns")]
+    pub began: Instant,
+    #[serde(rename = "ended_ns")]
+    pub ended: Instant,
+    /// Lost or discarded, of all.
+    pub loss_percent: f64,
+    pub burst_r: f64,
+}
+
+/// As the windows of `quality::average`: shorter ones would judge by a handful of packets.
+const PATCH_NS: u64 = 10_000_000_000;
+
+/// `by_number` holds the lines of the log in the order of their sequence numbers, `late` says which of them came too late.
+/// What is missing counts where its successor arrived.
+pub(super) fn patches(log: &[Heard], by_number: &[usize], late: &[bool]) -> Vec<Patch> {
+    let Some(first) = by_number.first().map(|line| log[*line].at) else {
+        return Vec::new();
+    };
+    let mut patches = Vec::new();
+    let mut open = Open::new(first);
+    let mut next = None;
+    for line in by_number {
+        let heard = &log[*line];
+        let missing = match next {
+            Some(next) if heard.number < next => continue,
+            Some(next) => u64::from(heard.number - next),
+            None => 0,
+        };
+        if heard.at.since(open.began).as_nanos() >= u128::from(PATCH_NS) {
+            let began = heard.at;
+            patches.push(std::mem::replace(&mut open, Open::new(began)).close());
+        }
+        open.record.push_bad(missing);
+        open.record.push(!late[*line]);
+        open.ended = open.ended.max(heard.at);
+        next = Some(heard.number + 1);
+    }
+    patches.push(open.close());
+    patches
+}
+
+struct Open {
+    began: Instant,
+    ended: Instant,
+    record: Record,
+}
+
+impl Open {
+    fn new(began: Instant) -> Self {
+        Self {
+            began,
+            ended: began,
+            record: Record::default(),
+        }
+    }
+
+    fn close(self) -> Patch {
+        Patch {
+            began: self.began,
+            ended: self.ended,
+            loss_percent: 100.0 * self.record.ratio(),
+            burst_r: self.record.burst_r(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rtp::Packet;
+    use crate::rtp::stream::{Content, Stream};
+    use crate::time::Instant;
+
+    #[test]
+    fn loss_counts_in_its_own_ten_seconds() {
+        let mut stream = Stream::new(1, 8000);
+        for n in (0..1500_u16).filter(|n| !(600..650).contains(n)) {
+            let packet = Packet {
+                marker: false,
+                payload_type: 8,
+                sequence_number: n,
+                timestamp: u32::from(n) * 160,
+                ssrc: 1,
+                payload: &[0xd5; 160],
+            };
+            stream.hear(Instant(u64::from(n) * 20_000_000), &packet, Content::Sound);
+        }
+        let patches = stream.figures().patches;
+        let percent: Vec<f64> = patches.iter().map(|patch| patch.loss_percent).collect();
+        assert_eq!(percent, [0.0, 10.0, 0.0]);
+        assert_eq!(patches[1].began, Instant(10_000_000_000));
+    }
+
+    #[test]
+    fn nothing_heard_is_no_patch() {
+        assert_eq!(Stream::new(1, 8000).figures().patches, []);
+    }
+}
