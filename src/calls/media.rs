@@ -13,7 +13,7 @@ use super::{Component, MediaId};
 use crate::audio::g711::Law;
 use crate::audio::{dtmf, echo, tone};
 use crate::rtp::sender::{Sender, phase};
-use crate::rtp::{Session, packet};
+use crate::rtp::{Content, Session, packet};
 use crate::sdp::{self, Agreed, Codec, Direction, Local};
 use crate::time::{Instant, Now};
 
@@ -218,7 +218,7 @@ impl Media {
         let (payload_type, event_type) = (agreed.payload_type, agreed.telephone_event);
         if self.session.report_due() <= now.instant {
             let (to, due) = (agreed.peer_rtcp, self.session.report_due());
-            let packet = self.session.report(now, false);
+            let packet = self.session.report(now, false, None);
             if !to.ip().is_unspecified() {
                 return Some(outgoing(Component::Rtcp, to, packet, due));
             }
@@ -249,7 +249,7 @@ impl Media {
     /// The last report, with BYE (RFC 3550 §6.6).
     pub(super) fn goodbye(&mut self, now: Now) -> Option<Outgoing> {
         let to = self.agreed.as_ref()?.peer_rtcp;
-        let packet = self.session.report(now, true);
+        let packet = self.session.report(now, true, None);
         (!to.ip().is_unspecified()).then(|| outgoing(Component::Rtcp, to, packet, now.instant))
     }
 
@@ -298,7 +298,7 @@ impl Media {
             return (self.seen.wrong_source == 1).then_some(Remark::WrongSource);
         }
         if agreed.telephone_event == Some(packet.payload_type) {
-            self.session.hear(stamp, &packet, false);
+            self.session.hear(stamp, &packet, Content::Event);
             self.seen.first_packet.get_or_insert(stamp);
             self.seen.last_packet = Some(stamp);
             let event = dtmf::Event::parse(packet.payload)?;
@@ -311,7 +311,7 @@ impl Media {
             return (self.seen.wrong_payload == 1)
                 .then_some(Remark::WrongPayload(packet.payload_type));
         };
-        self.session.hear(stamp, &packet, true);
+        self.session.hear(stamp, &packet, Content::Sound);
         self.seen.first_packet.get_or_insert(stamp);
         self.seen.last_packet = Some(stamp);
         if self.answered {
@@ -335,12 +335,12 @@ impl Media {
     }
 
     pub(super) fn figures(&self) -> RtpSeen {
-        let figures = self.session.figures();
+        let counts = self.session.counts();
         RtpSeen {
             sent: u64::from(self.session.sender.packets()),
-            received: figures.received,
-            lost: figures.lost,
-            jitter_ms: self.session.jitter.ms(),
+            received: counts.packets,
+            lost: counts.lost,
+            jitter_ms: self.session.jitter_ms(),
             send_late_p99_us: self.send_late.p99_us(),
             receive_lag_p99_us: self.receive_lag.p99_us(),
             wrong_source: self.seen.wrong_source,

@@ -2,6 +2,7 @@
 //!
 //! Payload bytes are opaque here: sound is `audio`'s, digits too. `calls` and the lab use it.
 
+mod adaptive;
 pub mod delay;
 pub mod jitter;
 pub mod loss;

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::adaptive;
+use super::delay::milliseconds;
 use super::loss::{BurstGap, Record};
 use super::stream::Heard;
 
@@ -37,14 +39,21 @@ pub enum Buffer {
 }
 
 /// `by_number` holds the lines of the log in the order of their sequence numbers.
-pub(super) fn all(log: &[Heard], by_number: &[usize], ptime_ms: f64) -> [Playout; 3] {
+pub(super) fn all(log: &[Heard], by_number: &[usize], ptime_ns: i64) -> [Playout; 3] {
     [Buffer::Fixed50, Buffer::Fixed200, Buffer::Adaptive500].map(|buffer| {
         let (late, nominal_ms) = match buffer {
             Buffer::Fixed50 => (fixed(log, 50), 50.0),
             Buffer::Fixed200 => (fixed(log, 200), 200.0),
-            Buffer::Adaptive500 => (fixed(log, 500), 500.0),
+            Buffer::Adaptive500 => adaptive::late(log, ptime_ns),
         };
-        judge(buffer, nominal_ms, log, by_number, &late, ptime_ms)
+        judge(
+            buffer,
+            nominal_ms,
+            log,
+            by_number,
+            &late,
+            milliseconds(ptime_ns),
+        )
     })
 }
 
@@ -83,9 +92,22 @@ fn judge(
     }
 }
 
+/// No device plays nothing for ever: after a second of packets that all came late it begins anew.
+const LATE_IN_A_ROW_MAX: u32 = 50;
+
 /// Which lines came later than the first one of their clock by more than the depth.
 fn fixed(log: &[Heard], depth_ms: i64) -> Vec<bool> {
-    log.iter()
-        .map(|heard| heard.is_sound() && heard.transit_ns > depth_ms * 1_000_000)
-        .collect()
+    let (mut epoch, mut first_ns, mut in_a_row) = (None, 0, 0);
+    let mut judge = |heard: &Heard| {
+        if !heard.is_sound() {
+            return false;
+        }
+        if epoch.replace(heard.epoch) != Some(heard.epoch) || in_a_row == LATE_IN_A_ROW_MAX {
+            (first_ns, in_a_row) = (heard.transit_ns, 0);
+        }
+        let late = heard.transit_ns - first_ns > depth_ms * 1_000_000;
+        in_a_row = if late { in_a_row + 1 } else { 0 };
+        late
+    };
+    log.iter().map(&mut judge).collect()
 }

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::jitter::Jitter;
-use super::rtcp::{self, Block, Report, SenderInfo};
+use super::rtcp::{self, Block, Delay, Extended, Report, SenderInfo, VoipMetrics};
 use super::sender::Sender;
-use super::source::{Arrival, Source};
+use super::source::Arrival;
+use super::stream::{Content, Counts, Stream};
 use super::{Malformed, Packet};
 use crate::time::{Instant, Now};
 
@@ -15,42 +15,40 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug)]
 pub struct Session {
     pub sender: Sender,
-    heard: Option<Heard>,
-    /// Sums of the sources before the present one.
-    earlier: Figures,
-    pub jitter: Jitter,
-    last_sr: Option<LastSr>,
+    /// Every source of the far end, in order of first sight, [`STREAMS_MAX`] at most.
+    streams: Vec<Stream>,
+    /// The one that spoke last.
+    present: usize,
+    last_sr: Option<Stamp>,
+    last_reference: Option<Stamp>,
     report_due: Instant,
     round_trip: Option<Duration>,
-    /// What they last said of our stream.
-    about_us: Option<Block>,
+    far_end: FarEnd,
 }
 
-#[derive(Clone, Debug)]
-struct Heard {
-    ssrc: u32,
-    source: Source,
-}
-
+/// A time that a far end told, and when it came.
 #[derive(Clone, Copy, Debug)]
-struct LastSr {
+struct Stamp {
+    ssrc: u32,
     middle: u32,
     at: Instant,
 }
 
-/// Received packets in numbers.
+/// What the far end last reported: the only sign in RTP that they hear us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Duplicates included.
-    pub received: u64,
-    /// Expected minus received (RFC 3550 A.3).
-    pub lost: i64,
-    pub duplicates: u64,
-    pub reordered: u64,
-    /// Times that the far end began anew, with another SSRC or other numbers.
-    pub restarts: u32,
+pub struct FarEnd {
+    /// Their view of our stream.
+    pub about_us: Option<Block>,
+    /// The same as a voice (RFC 3611 §4.7).
+    pub voice: Option<VoipMetrics>,
+    /// What they say they sent: more than we expected was lost before the first or after the last packet.
+    pub sender: Option<SenderInfo>,
+    /// They said that they leave.
+    pub bye: bool,
 }
 
+/// A far end that moves a call ten times has a new source each time; more are forged.
+const STREAMS_MAX: usize = 16;
 /// With one peer a report may leave at once (RFC 3550 §6.2 allows no delay for unicast); a second lets
 /// it say something.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -65,46 +63,31 @@ impl Session {
         Self {
             report_due: sender.due() + FIRST_REPORT,
             sender,
-            heard: None,
-            earlier: Figures::default(),
-            jitter: Jitter::default(),
+            streams: Vec::new(),
+            present: 0,
             last_sr: None,
+            last_reference: None,
             round_trip: None,
-            about_us: None,
+            far_end: FarEnd::default(),
         }
     }
 
-    /// A packet of the peer, stamped by the kernel; `sound` is false for telephone events.
-    pub fn hear(&mut self, at: Instant, packet: &Packet<'_>, sound: bool) -> Arrival {
-        let arrival = match &mut self.heard {
-            Some(heard) if heard.ssrc == packet.ssrc => heard.source.update(packet.sequence_number),
-            Some(_) | None => {
-                self.new_source(packet);
-                Arrival::InOrder
-            }
+    /// A packet of the peer, stamped by the kernel.
+    pub fn hear(&mut self, at: Instant, packet: &Packet<'_>, content: Content) -> Arrival {
+        let ssrc = packet.ssrc;
+        let known = match self.streams.get(self.present) {
+            Some(stream) if stream.ssrc() == ssrc => Some(self.present),
+            Some(_) | None => self.streams.iter().position(|known| known.ssrc() == ssrc),
         };
-        match arrival {
-            // A late packet says nothing about its own transit that the next one does not (as tshark).
-            Arrival::InOrder | Arrival::Reordered if sound => {
-                self.jitter.hear(at, packet.timestamp, CLOCK_RATE);
+        self.present = match known {
+            Some(known) => known,
+            None if self.streams.len() < STREAMS_MAX => {
+                self.streams.push(Stream::new(ssrc, CLOCK_RATE));
+                self.streams.len() - 1
             }
-            Arrival::Restarted => self.jitter.forget_last(),
-            Arrival::InOrder | Arrival::Reordered | Arrival::Duplicate | Arrival::Stray => {}
-        }
-        arrival
-    }
-
-    fn new_source(&mut self, packet: &Packet<'_>) {
-        if self.heard.is_some() {
-            self.earlier = self.figures();
-            self.earlier.restarts += 1;
-            self.jitter.forget_last();
-            self.last_sr = None;
-        }
-        self.heard = Some(Heard {
-            ssrc: packet.ssrc,
-            source: Source::new(packet.sequence_number),
-        });
+            None => return Arrival::Stray,
+        };
+        self.streams[self.present].hear(at, packet, content)
     }
 
     /// Begins to send at this moment; the first report follows a second later.
@@ -113,17 +96,36 @@ impl Session {
         self.report_due = at + FIRST_REPORT;
     }
 
+    /// Every source of the far end, in order of first sight.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        let mut sum = self.earlier;
-        if let Some(Heard { source, .. }) = &self.heard {
-            sum.received += u64::from(source.received());
-            sum.lost += source.lost();
-            sum.duplicates += u64::from(source.duplicates);
-            sum.reordered += u64::from(source.reordered);
-            sum.restarts += source.restarts();
+    pub fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    /// All sources together; each after the first is a restart.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for counts in self.streams.iter().map(Stream::counts) {
+            sum.packets += counts.packets;
+            sum.expected += counts.expected;
+            sum.lost += counts.lost;
+            sum.missing += counts.missing;
+            sum.duplicates += counts.duplicates;
+            sum.reordered += counts.reordered;
+            sum.restarts += counts.restarts;
         }
+        let others = self.streams.len().saturating_sub(1);
+        sum.restarts += u32::try_from(others).unwrap_or(u32::MAX);
         sum
+    }
+
+    /// Of the source that spoke last, in milliseconds (RFC 3550 A.8).
+    #[must_use]
+    pub fn jitter_ms(&self) -> f64 {
+        self.streams
+            .get(self.present)
+            .map_or(0.0, Stream::jitter_ms)
     }
 
     /// When our next report is due.
@@ -133,7 +135,7 @@ impl Session {
     }
 
     /// Our report: SR once we sent something (§6.4), else RR; with BYE it is the last.
-    pub fn report(&mut self, now: Now, bye: bool) -> Vec<u8> {
+    pub fn report(&mut self, now: Now, bye: bool, voice: Option<VoipMetrics>) -> Vec<u8> {
         self.report_due = now.instant + REPORT_INTERVAL;
         let sender = (self.sender.packets() > 0).then(|| SenderInfo {
             ntp: rtcp::ntp(now.utc),
@@ -141,11 +143,20 @@ impl Session {
             packets: self.sender.packets(),
             octets: self.sender.octets(),
         });
-        let blocks = self.block(now.instant).into_iter().collect();
+        let answer = self.last_reference.map(|reference| Delay {
+            ssrc: reference.ssrc,
+            last_rr: reference.middle,
+            delay_since_last_rr: rtcp::delay(reference.at, now.instant),
+        });
         rtcp::write(&Report {
             ssrc: self.sender.ssrc,
             sender,
-            blocks,
+            blocks: self.block(now.instant).into_iter().collect(),
+            extended: Extended {
+                reference_time: None,
+                delays: answer.into_iter().collect(),
+                voip_metrics: voice.into_iter().collect(),
+            },
             bye,
         })
     }
@@ -162,16 +173,14 @@ impl Session {
             .wrapping_sub(samples(self.sender.due().since(now)))
     }
 
+    /// About the source that spoke last.
     fn block(&mut self, now: Instant) -> Option<Block> {
-        let Heard { ssrc, source } = self.heard.as_mut()?;
+        let block = self.streams.get_mut(self.present)?.block()?;
+        let sr = self.last_sr.filter(|sr| sr.ssrc == block.ssrc);
         Some(Block {
-            ssrc: *ssrc,
-            fraction_lost: source.fraction_lost(),
-            lost: i32::try_from(source.lost()).unwrap_or(i32::MAX),
-            extended_max: source.extended_max(),
-            jitter: self.jitter.units(CLOCK_RATE),
-            last_sr: self.last_sr.map_or(0, |sr| sr.middle),
-            delay_since_last_sr: self.last_sr.map_or(0, |sr| rtcp::delay(sr.at, now)),
+            last_sr: sr.map_or(0, |sr| sr.middle),
+            delay_since_last_sr: sr.map_or(0, |sr| rtcp::delay(sr.at, now)),
+            ..block
         })
     }
 
@@ -181,22 +190,31 @@ impl Session {
     /// When the bytes are no RTCP compound.
     pub fn hear_report(&mut self, now: Now, stamp: Instant, bytes: &[u8]) -> Result<(), Malformed> {
         let report = rtcp::parse(bytes)?;
-        if let Some(info) = report.sender
-            && self
-                .heard
-                .as_ref()
-                .is_none_or(|heard| heard.ssrc == report.ssrc)
-        {
-            self.last_sr = Some(LastSr {
-                middle: rtcp::middle(info.ntp),
-                at: stamp,
-            });
+        let told = |ntp| Stamp {
+            ssrc: report.ssrc,
+            middle: rtcp::middle(ntp),
+            at: stamp,
+        };
+        if let Some(info) = report.sender {
+            self.last_sr = Some(told(info.ntp));
+            self.far_end.sender = Some(info);
         }
+        if let Some(time) = report.extended.reference_time {
+            self.last_reference = Some(told(time));
+        }
+        self.far_end.bye |= report.bye;
         let ours = self.sender.ssrc;
-        if let Some(block) = report.blocks.into_iter().find(|block| block.ssrc == ours) {
-            let arrival = rtcp::middle(rtcp::ntp(now.utc - now.instant.since(stamp)));
-            self.round_trip = rtcp::round_trip(arrival, &block).or(self.round_trip);
-            self.about_us = Some(block);
+        let arrival = rtcp::middle(rtcp::ntp(now.utc - now.instant.since(stamp)));
+        if let Some(block) = report.blocks.iter().find(|block| block.ssrc == ours) {
+            self.round_trip = rtcp::round_trip(arrival, block).or(self.round_trip);
+            self.far_end.about_us = Some(*block);
+        }
+        if let Some(answer) = report.extended.delays.iter().find(|it| it.ssrc == ours) {
+            self.round_trip = answer.round_trip(arrival).or(self.round_trip);
+        }
+        let mut voices = report.extended.voip_metrics.iter();
+        if let Some(voice) = voices.find(|voice| voice.ssrc == ours) {
+            self.far_end.voice = Some(*voice);
         }
         Ok(())
     }
@@ -207,10 +225,10 @@ impl Session {
         self.round_trip
     }
 
-    /// What they last reported of our stream: the only sign in RTP that they hear us.
+    /// What the far end last reported.
     #[must_use]
-    pub const fn about_us(&self) -> Option<&Block> {
-        self.about_us.as_ref()
+    pub const fn far_end(&self) -> &FarEnd {
+        &self.far_end
     }
 }
 
@@ -234,20 +252,20 @@ mod tests {
             let sent = here.sender.sound(8, &[0xd5; 160]);
             if n != 50 {
                 let now = at(n * 20 + 30);
-                there.hear(now.instant, &packet::parse(&sent).unwrap(), true);
+                there.hear(now.instant, &packet::parse(&sent).unwrap(), Content::Sound);
             }
         }
-        assert_eq!((there.figures().received, there.figures().lost), (99, 1));
-        assert!(there.jitter.max_ms() < 0.001);
+        assert_eq!((there.counts().packets, there.counts().lost), (99, 1));
+        assert!(there.jitter_ms() < 0.001);
 
-        let sr = here.report(at(2000), false);
+        let sr = here.report(at(2000), false, None);
         there.hear_report(at(2030), at(2030).instant, &sr).unwrap();
-        let rr = there.report(at(2530), false);
+        let rr = there.report(at(2530), false, None);
         // The program reads the report late; the stamp says when it came.
         here.hear_report(at(2600), at(2560).instant, &rr).unwrap();
         let round_trip = here.round_trip().unwrap();
         assert!(round_trip.abs_diff(Duration::from_millis(60)) < Duration::from_micros(50));
-        let block = here.about_us().unwrap();
+        let block = here.far_end().about_us.unwrap();
         assert_eq!(
             (block.lost, block.fraction_lost, block.extended_max),
             (1, 2, 199)
@@ -255,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn another_source_goes_on_in_the_same_figures() {
+    fn another_source_is_another_stream_and_the_counts_go_on() {
         let mut session = session(1);
         for (ssrc, first) in [(7, 1000), (8, 50_000)] {
             for n in [0_u16, 1, 3] {
@@ -267,14 +285,11 @@ mod tests {
                     ssrc,
                     payload: &[],
                 });
-                session.hear(Instant(0), &packet::parse(&bytes).unwrap(), true);
+                session.hear(Instant(0), &packet::parse(&bytes).unwrap(), Content::Sound);
             }
         }
-        let figures = session.figures();
-        assert_eq!(
-            (figures.received, figures.lost, figures.restarts),
-            (6, 2, 1)
-        );
+        let counts = session.counts();
+        assert_eq!((counts.packets, counts.lost, counts.restarts), (6, 2, 1));
     }
 
     #[test]
@@ -282,7 +297,7 @@ mod tests {
         let mut session = session(1);
         session.sender.sound(8, &[0; 160]); // next packet: timestamp 160, due at 20 ms
         for (ms, expected) in [(10, 80), (20, 160), (30, 240)] {
-            let report = rtcp::parse(&session.report(at(ms), false)).unwrap();
+            let report = rtcp::parse(&session.report(at(ms), false, None)).unwrap();
             assert_eq!(report.sender.unwrap().rtp_timestamp, expected, "{ms} ms");
         }
     }

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::Packet;
+use super::adaptive;
 use super::delay::{self, Pdv};
 use super::jitter::Jitter;
 use super::loss::{BurstGap, LossRuns, Record, share};
@@ -73,6 +74,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// When it was spoken, on our clock: had it been as quick as the first of its epoch, it came then.
+    pub(super) const fn spoken_ns(&self) -> i64 {
+        self.at.0.cast_signed().saturating_sub(self.transit_ns)
+    }
+
     /// Its timestamp says when it was spoken.
     pub(super) fn is_sound(&self) -> bool {
         self.content == Content::Sound
@@ -314,7 +320,10 @@ impl Stream {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let counts = self.counts();
-        let ptime_ms = self.clock.ptime_ms(self.clock_rate);
+        let ptime_ns = self.clock.ptime_ns(self.clock_rate);
+        let frame_ns = ptime_ns
+            .unwrap_or(PTIME_NS)
+            .clamp(FRAME_NS_MIN, FRAME_NS_MAX);
         let mut by_number: Vec<usize> = (0..self.log.len()).collect();
         by_number.sort_by_key(|line| self.log[*line].number);
         let record = Record::between(
@@ -335,17 +344,21 @@ impl Stream {
             pdv: delay::pdv(&self.log),
             loss_percent: 100.0 * share(counts.missing, counts.expected),
             loss_runs: record.loss_runs(),
-            burst: record.burst_gap(ptime_ms.unwrap_or(PTIME_MS)),
+            burst: record.burst_gap(delay::milliseconds(frame_ns)),
             burst_r: record.burst_r(),
-            patches: patch::patches(&self.log, &by_number, &vec![false; self.log.len()]),
-            playout: playout::all(&self.log, &by_number, ptime_ms.unwrap_or(PTIME_MS)),
+            playout: playout::all(&self.log, &by_number, frame_ns),
+            patches: patch::patches(
+                &self.log,
+                &by_number,
+                &adaptive::late(&self.log, frame_ns).0,
+            ),
             skew_ppm: skew::skew_ppm(&self.log),
             jumps: Jumps {
                 timestamp: self.clock.jumps,
                 sequence: counts.restarts,
                 payload_type: self.payload_type_changes,
             },
-            ptime_ms,
+            ptime_ms: ptime_ns.map(delay::milliseconds),
             started: self.started,
             ended: self.ended,
         }
@@ -353,7 +366,10 @@ impl Stream {
 }
 
 /// Of G.711 unless agreed otherwise (RFC 3551 table 1).
-const PTIME_MS: f64 = 20.0;
+const PTIME_NS: i64 = 20_000_000;
+/// Shorter frames than any codec's would cost the emulation time for nothing.
+const FRAME_NS_MIN: i64 = 5_000_000;
+const FRAME_NS_MAX: i64 = 1_000_000_000;
 
 /// The far end's clock as its timestamps tell it.
 #[derive(Clone, Debug, Default)]
@@ -377,6 +393,9 @@ struct Tick {
 /// that of the packets between: then the network held the packet. Smaller ones are pauses and late packets.
 const JUMP_NS: i64 = 200_000_000;
 
+/// A day: stamps that are forged stay within what sums can hold.
+const TRANSIT_NS_MAX: i64 = 86_400_000_000_000;
+
 impl Clock {
     /// The transit of a packet of sound that stands `steps` packets after the last, 0 when it was overtaken.
     fn hear(&mut self, at: Instant, timestamp: u32, steps: u32, clock_rate: u32) -> i64 {
@@ -389,12 +408,12 @@ impl Clock {
             return 0;
         };
         let step = timestamp.wrapping_sub(last.timestamp).cast_signed();
-        let nanos = |units: i64| units.saturating_mul(1_000_000_000) / i64::from(clock_rate);
         let waited = at.0.cast_signed().wrapping_sub(last.at.0.cast_signed());
-        let difference = waited.saturating_sub(nanos(i64::from(step)));
+        let difference = waited.saturating_sub(nanos(step.into(), clock_rate));
         let expected = i64::from(self.step) * i64::from(steps);
-        let odd = nanos(i64::from(step) - expected).abs() > JUMP_NS / 2;
-        let mut transit_ns = last.transit_ns.saturating_add(difference);
+        let odd = nanos(i64::from(step) - expected, clock_rate).abs() > JUMP_NS / 2;
+        let transit_ns = last.transit_ns.saturating_add(difference);
+        let mut transit_ns = transit_ns.clamp(-TRANSIT_NS_MAX, TRANSIT_NS_MAX);
         if steps > 0 && odd && difference.abs() > JUMP_NS {
             self.jumps += 1;
             self.epoch = self.epoch.saturating_add(1);
@@ -423,7 +442,12 @@ impl Clock {
         }
     }
 
-    fn ptime_ms(&self, clock_rate: u32) -> Option<f64> {
-        (self.step > 0).then(|| f64::from(self.step) * 1000.0 / f64::from(clock_rate))
+    fn ptime_ns(&self, clock_rate: u32) -> Option<i64> {
+        (self.step > 0).then(|| nanos(self.step.into(), clock_rate))
     }
+}
+
+/// Timestamp units as time.
+fn nanos(units: i64, clock_rate: u32) -> i64 {
+    units.saturating_mul(1_000_000_000) / i64::from(clock_rate)
 }

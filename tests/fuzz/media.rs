@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use vigie::audio::dtmf;
 use vigie::rtp::sender::Sender;
-use vigie::rtp::{Session, packet, rtcp};
+use vigie::rtp::{Content, Session, packet, rtcp};
 use vigie::sdp::{self, Direction, Local};
 use vigie::time::{Instant, Now, Utc};
 
@@ -61,11 +61,15 @@ pub(super) fn rtp_packets(bytes: &[u8]) {
         let written = packet::write(read);
         assert_eq!(packet::parse(&written).as_ref(), Ok(&read));
         for _ in 0..2 {
-            session.hear(at, &read, true);
+            session.hear(at, &read, Content::Sound);
             at = Instant(at.0.wrapping_add(u64::from(read.timestamp)));
         }
     }
-    let _ = (session.figures(), session.report(NOW, true));
+    for stream in session.streams() {
+        let figures = stream.figures();
+        assert_eq!(figures.counts, stream.counts());
+    }
+    let _ = (session.counts(), session.report(NOW, true, None));
 }
 
 pub(super) fn packets() -> Vec<Vec<u8>> {
@@ -89,13 +93,15 @@ pub(super) fn packets() -> Vec<Vec<u8>> {
 pub(super) fn reports(bytes: &[u8]) {
     let mut session = Session::new(Sender::new(1, 2, 3, NOW.instant, 20));
     let _ = session.hear_report(NOW, NOW.instant, bytes);
-    let _ = (session.round_trip(), session.report(NOW, false));
+    let _ = (session.round_trip(), session.report(NOW, false, None));
     if let Ok(report) = rtcp::parse(bytes)
         && report.blocks.len() <= 31
+        && report.extended.voip_metrics.len() <= 31
     {
         let again = rtcp::parse(&rtcp::write(&report)).expect("a report of ours can be read");
         assert_eq!(again.sender, report.sender);
         assert_eq!(again.bye, report.bye);
+        assert_eq!(again.extended.voip_metrics, report.extended.voip_metrics);
         for block in &report.blocks {
             let _ = rtcp::round_trip(u32::MAX, block);
         }
@@ -118,12 +124,18 @@ pub(super) fn compounds() -> Vec<Vec<u8>> {
         packets: 2,
         octets: 320,
     };
+    let extended = rtcp::Extended {
+        reference_time: Some(u64::MAX),
+        delays: vec![rtcp::Delay::default(); 2],
+        voip_metrics: vec![rtcp::VoipMetrics::default()],
+    };
     [(Some(sender), true), (None, false)]
         .map(|(sender, bye)| {
             rtcp::write(&rtcp::Report {
                 ssrc: 7,
                 sender,
                 blocks: vec![block],
+                extended: extended.clone(),
                 bye,
             })
         })
