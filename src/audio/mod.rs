@@ -14,6 +14,8 @@ pub mod level;
 #[cfg(test)]
 mod sounds;
 mod speech_level;
+#[cfg(feature = "pesq")]
+pub mod pesq;
 pub mod tone;
 
 /// Samples per second of everything here (G.711).
