@@ -3,11 +3,14 @@
 //! It reads the statistics of `rtp` and the samples of `audio`; it knows no call. `calls` and `analysis` use it.
 
 pub mod average;
+pub mod baseline;
 pub mod codec;
 pub mod emodel;
 pub mod hearing;
 pub mod leg;
 pub mod media_state;
+pub mod limits;
+pub mod metric;
 pub mod mouth_to_ear;
 pub mod opinion;
 pub mod scale;

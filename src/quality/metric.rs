@@ -1,0 +1,177 @@
+//! The metrics that limits and baselines know, and what is said of each: key, name, unit, which way is worse.
+//!
+//! Their values come in [`super::limits::Measured`]. A metric is added here and there, nowhere else.
+
+use serde::{Deserialize, Serialize};
+
+/// What is measured of one direction of a leg, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    PromptWindows,
+    DtmfMissing,
+    MosCq,
+    MosCqWideband,
+    MosCqFullband,
+    LossPercent,
+    LossRun,
+    DiscardPercent,
+    PdvP99Ms,
+    JitterMs,
+    AudioRoundTripMs,
+    GreetingDelayMs,
+    LevelLowDbov,
+    LevelHighDbov,
+    ClipPercent,
+}
+
+impl Metric {
+    pub const ALL: [Self; 15] = [
+        Self::PromptWindows,
+        Self::DtmfMissing,
+        Self::MosCq,
+        Self::MosCqWideband,
+        Self::MosCqFullband,
+        Self::LossPercent,
+        Self::LossRun,
+        Self::DiscardPercent,
+        Self::PdvP99Ms,
+        Self::JitterMs,
+        Self::AudioRoundTripMs,
+        Self::GreetingDelayMs,
+        Self::LevelLowDbov,
+        Self::LevelHighDbov,
+        Self::ClipPercent,
+    ];
+
+    /// As in configuration, records and labels; serde writes the same.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        self.about().key
+    }
+
+    /// The metric that configuration calls so.
+    #[must_use]
+    pub fn named(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.key() == key)
+    }
+
+    /// Whether `value` is on the wrong side of `limit`.
+    pub(super) fn is_worse(self, value: f64, limit: f64) -> bool {
+        match self.about().worse {
+            Worse::Above => value > limit,
+            Worse::Below => value < limit,
+        }
+    }
+
+    /// By how much, in its unit, a reading differs from the usual ones before anybody could call it
+    /// worse; `None` for what is right or wrong and has no usual.
+    pub(super) fn margin(self) -> Option<f64> {
+        self.about().margin
+    }
+
+    pub(super) fn about(self) -> About {
+        use Worse::{Above, Below};
+        let about = |key, name, unit, worse, margin| About {
+            key,
+            name,
+            unit,
+            worse,
+            margin,
+        };
+        match self {
+            Self::PromptWindows => about(
+                "prompt_windows",
+                "matching windows of the announcement",
+                "",
+                Below,
+                None,
+            ),
+            Self::DtmfMissing => about("dtmf_missing", "DTMF digits missing", "", Above, None),
+            // A step between two words of the opinion scale is 1; a third of it is heard side by side.
+            Self::MosCq => about("mos_cq", "MOS-CQ", "", Below, Some(0.3)),
+            Self::MosCqWideband => {
+                about("mos_cq_wideband", "MOS-CQ (wideband)", "", Below, Some(0.3))
+            }
+            Self::MosCqFullband => {
+                about("mos_cq_fullband", "MOS-CQ (fullband)", "", Below, Some(0.3))
+            }
+            // Two packets more in a call of 10 s are chance.
+            Self::LossPercent => about("loss_percent", "packet loss", " %", Above, Some(0.5)),
+            Self::LossRun => about(
+                "loss_run",
+                "longest run of lost packets",
+                "",
+                Above,
+                Some(3.0),
+            ),
+            Self::DiscardPercent => about(
+                "discard_percent",
+                "packets too late for a 200 ms jitter buffer",
+                " %",
+                Above,
+                Some(0.5),
+            ),
+            // Less than one packet of 20 ms: any jitter buffer holds it.
+            Self::PdvP99Ms => about(
+                "pdv_p99_ms",
+                "delay variation (p99)",
+                " ms",
+                Above,
+                Some(15.0),
+            ),
+            Self::JitterMs => about("jitter_ms", "jitter", " ms", Above, Some(8.0)),
+            // Two packets: a jitter buffer that chose to be one deeper each way.
+            Self::AudioRoundTripMs => about(
+                "audio_round_trip_ms",
+                "audio round trip",
+                " ms",
+                Above,
+                Some(50.0),
+            ),
+            // A greeting that starts at the next beat of some queue.
+            Self::GreetingDelayMs => about(
+                "greeting_delay_ms",
+                "greeting delay",
+                " ms",
+                Above,
+                Some(1000.0),
+            ),
+            // Half of what P.56 calls a usual spread.
+            Self::LevelLowDbov => about("level_low_dbov", "level", " dBov", Below, Some(6.0)),
+            Self::LevelHighDbov => about("level_high_dbov", "level", " dBov", Above, Some(6.0)),
+            Self::ClipPercent => about("clip_percent", "clipping", " %", Above, Some(0.5)),
+        }
+    }
+}
+
+/// What is said of a metric wherever it appears.
+pub(super) struct About {
+    key: &'static str,
+    /// Begins a sentence about it.
+    pub(super) name: &'static str,
+    /// Printed after the value, empty for a count or a score.
+    pub(super) unit: &'static str,
+    worse: Worse,
+    margin: Option<f64>,
+}
+
+enum Worse {
+    Above,
+    Below,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_serde_and_lead_back() {
+        for metric in Metric::ALL {
+            let written = serde_json::to_string(&metric).unwrap();
+            assert_eq!(written, format!("\"{}\"", metric.key()));
+            assert_eq!(Metric::named(metric.key()), Some(metric));
+        }
+        assert_eq!(Metric::named("mos"), None);
+    }
+}
