@@ -138,7 +138,7 @@ fn with_a_fifth_of_all_datagrams_lost_a_call_still_gets_its_verdict() {
         "{answered} of {seeds}: {codes:?}"
     );
     let expected = [
-        "packet_loss",
+        "loss_percent",
         "no_answer",
         "goodbye_unanswered",
         "no_signature",
@@ -148,7 +148,7 @@ fn with_a_fifth_of_all_datagrams_lost_a_call_still_gets_its_verdict() {
         let listed = expected.contains(&code.as_str()) || known.contains(&code.as_str());
         assert!(listed, "{codes:?}");
     }
-    assert!(codes["packet_loss"] > seeds * 70 / 100, "{codes:?}");
+    assert!(codes["loss_percent"] > seeds * 70 / 100, "{codes:?}");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_little_loss_is_no_alarm() {
         let (observed, verdict) = one_call(&mut network, seed);
         // Five percent of the sound may be lost; the signalling repairs itself.
         assert!(
-            verdict.word == Word::Good || code(&verdict) == "packet_loss",
+            verdict.word == Word::Good || code(&verdict) == "loss_percent",
             "seed {seed}: {verdict:?} {observed:#?}"
         );
     }

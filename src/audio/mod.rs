@@ -11,11 +11,11 @@ pub mod echo;
 pub mod g711;
 pub mod keypad;
 pub mod level;
+#[cfg(feature = "pesq")]
+pub mod pesq;
 #[cfg(test)]
 mod sounds;
 mod speech_level;
-#[cfg(feature = "pesq")]
-pub mod pesq;
 pub mod tone;
 
 /// Samples per second of everything here (G.711).

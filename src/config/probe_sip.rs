@@ -45,11 +45,6 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         ],
     );
     let send_dtmf = section.read("send_dtmf", digits);
-    let loss_percent_max = section.number("loss_percent_max", 0..=100u8);
-    let jitter_max = section.duration(
-        "jitter_max",
-        Duration::from_millis(1)..=Duration::from_secs(1),
-    );
     refuse_dialled_emergency(entry, send_dtmf.as_ref());
     let signatures = signatures
         .iter()
@@ -92,8 +87,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         signatures,
         hear: hear.unwrap_or(usual.hear),
         send_dtmf: send_dtmf.map_or(usual.send_dtmf, |at| at.value),
-        loss_percent_max: loss_percent_max.map_or(usual.loss_percent_max, |at| at.value),
-        jitter_max: jitter_max.map_or(usual.jitter_max, |at| at.value),
+        limits: usual.limits,
         to: usual.to,
         from: usual.from,
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Account, Blame, Failure, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
 use crate::calls::script::{CallPlan, Credentials, MediaPlan, Purpose, Route};
+use crate::quality::limits::{Breach, Limits, Measured, breaches};
 use crate::sip::Transport;
 
 /// Sound that we sent later than this, one packet in a hundred, says more about us than about the line.
@@ -44,10 +45,8 @@ pub struct Settings {
     pub hear: Hear,
     /// Digits sent once the far end is heard.
     pub send_dtmf: String,
-    /// More RTP packets lost than this is degraded. Percent, 0 to 100.
-    pub loss_percent_max: u8,
-    /// More interarrival jitter than this (RFC 3550 A.8) is degraded.
-    pub jitter_max: Duration,
+    /// Where good ends, for each figure of what is heard.
+    pub limits: Limits,
 }
 
 /// What must be heard for the call to be proof.
@@ -77,8 +76,7 @@ impl Settings {
             signatures: Vec::new(),
             hear: Hear::Echo,
             send_dtmf: String::new(),
-            loss_percent_max: 5,
-            jitter_max: Duration::from_millis(30),
+            limits: Limits::default(),
         }
     }
 }
@@ -316,33 +314,21 @@ impl Settings {
             return None;
         }
         let rtp = &observed.rtp;
-        let loss = loss_percent(observed);
-        let jitter_max = self.jitter_max.as_secs_f64() * 1000.0;
-        let failure = if loss > f64::from(self.loss_percent_max) {
-            Failure::new(
-                Blame::Misbehaved,
-                "packet_loss",
-                format!(
-                    "{loss:.1} % of the RTP packets were lost, limit {} %",
-                    self.loss_percent_max
-                ),
-            )
-        } else if rtp.jitter_ms > jitter_max {
-            Failure::new(
-                Blame::Misbehaved,
-                "jitter",
-                format!(
-                    "jitter of {:.1} ms, limit {jitter_max:.0} ms",
-                    rtp.jitter_ms
-                ),
-            )
-        } else {
-            return None;
+        let measured = Measured {
+            loss_percent: Some(loss_percent(observed)),
+            jitter_ms: Some(rtp.jitter_ms),
+            ..Measured::default()
         };
+        let failure = broken(breaches(&self.limits, &measured).first()?);
         // The call is proven all the same; that we are late is told as a fault of our own.
         let late = rtp.send_late_p99_us.max(rtp.receive_lag_p99_us);
         (late <= OWN_LATENESS_US_MAX).then(|| Verdict::degraded(failure))
     }
+}
+
+/// The worst breach as a failure; its code is the key of the metric.
+fn broken(breach: &Breach) -> Failure {
+    Failure::new(Blame::Misbehaved, breach.metric.key(), breach.to_string())
 }
 
 /// Packets lost per hundred expected; zero when none was expected.
@@ -586,7 +572,7 @@ mod tests {
                     ..good.clone()
                 },
                 Word::Degraded,
-                Some("packet_loss"),
+                Some("loss_percent"),
             ),
             (
                 "jitter",
@@ -595,7 +581,7 @@ mod tests {
                     ..good.clone()
                 },
                 Word::Degraded,
-                Some("jitter"),
+                Some("jitter_ms"),
             ),
             (
                 "jitter of our own making",
