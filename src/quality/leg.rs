@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::codec::Codec;
+use super::codec::{Band, Codec};
 use super::hearing::Hearing;
+use super::limits::Measured;
 use super::media_state::{HeardBack, MediaState};
 use super::opinion::Opinion;
+use super::scale::Mos;
 use crate::audio::activity::Levels;
 use crate::rtp::stream::{Figures, Stream};
 use crate::time::Instant;
@@ -89,6 +91,50 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The figures that limits and the leg's own week know. What an echo or an announcement adds is its caller's to add.
+    #[must_use]
+    pub fn measured(&self) -> Measured {
+        let mut measured = Measured {
+            greeting_delay_ms: self.greeting_delay_ms,
+            active_dbov: self.levels.and_then(|levels| levels.active_dbov),
+            clip_percent: self.levels.map(|levels| levels.clip_percent),
+            ..Measured::default()
+        };
+        if let Some(stream) = &self.stream {
+            let [_, fixed_200, _] = &stream.playout;
+            measured.loss_percent = Some(stream.loss_percent);
+            measured.loss_run = u32::try_from(stream.loss_runs.longest).ok();
+            measured.discard_percent = Some(share_percent(fixed_200.discarded, stream.counts.expected));
+            measured.pdv_p99_ms = stream.pdv.map(|pdv| pdv.p99_ms);
+            measured.jitter_ms = Some(stream.jitter.mean_ms);
+        }
+        if let Some(opinion) = &self.opinion {
+            let worst = opinion
+                .course
+                .map_or(opinion.mos_cq, |course| course.mos_min);
+            match opinion.codec.band {
+                Band::Narrowband => measured.mos_cq = Some(Mos::new(worst)),
+                Band::Wideband => measured.mos_cq_wideband = Some(Mos::new(worst)),
+                Band::Fullband => measured.mos_cq_fullband = Some(Mos::new(worst)),
+            }
+        }
+        measured
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of packets stay far below 2^52"
+)]
+fn share_percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        100.0 * part as f64 / whole as f64
+    }
+}
+
 fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
 }
@@ -136,6 +182,12 @@ mod tests {
         };
         let report = Report::of([&stray, &stream], &hearing, &situation);
         assert_eq!(report.media_state, MediaState::Ok);
+        let measured = report.measured();
+        assert_eq!(
+            (measured.loss_percent, measured.loss_run),
+            (Some(0.0), Some(0))
+        );
+        assert!(measured.mos_cq.is_some() && measured.mos_cq_wideband.is_none());
         assert_eq!(
             (report.sources, report.stream.map(|figures| figures.ssrc)),
             (2, Some(7))
