@@ -105,7 +105,8 @@ impl Report {
             let [_, fixed_200, _] = &stream.playout;
             measured.loss_percent = Some(stream.loss_percent);
             measured.loss_run = u32::try_from(stream.loss_runs.longest).ok();
-            measured.discard_percent = Some(share_percent(fixed_200.discarded, stream.counts.expected));
+            measured.discard_percent =
+                Some(share_percent(fixed_200.discarded, stream.counts.expected));
             measured.pdv_p99_ms = stream.pdv.map(|pdv| pdv.p99_ms);
             measured.jitter_ms = Some(stream.jitter.mean_ms);
         }

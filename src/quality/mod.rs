@@ -14,5 +14,6 @@ pub mod metric;
 pub mod mouth_to_ear;
 pub mod opinion;
 pub mod scale;
+pub mod voice_report;
 pub mod voipmonitor;
 pub mod wide;

@@ -1,0 +1,156 @@
+//! What we tell the far end of its voice: the VoIP metrics block of RFC 3611 §4.7, filled from a leg's report.
+
+use std::time::Duration;
+
+use super::leg::Report;
+use crate::rtp::loss::GMIN;
+use crate::rtp::rtcp::{JitterBuffer, Levels, Losses, Scores, VoipMetrics};
+
+/// The level of 0 dBm0 against full scale, decibels: the loudest sine of G.711 is +3.14 dBm0 and −3.01 dBov.
+const DBM0_DBOV: f64 = -6.15;
+
+/// Concealment unspecified (0), adaptive buffer (3), rate unspecified: §4.7.6.
+const ADAPTIVE: u8 = 0b0011_0000;
+
+/// The longest delay of the emulated adaptive buffer.
+const BUFFER_MAX_MS: u16 = 500;
+
+/// `None` before a packet of a known codec was heard.
+#[must_use]
+pub fn voip_metrics(report: &Report, round_trip: Option<Duration>) -> Option<VoipMetrics> {
+    let stream = report.stream.as_ref()?;
+    let opinion = report.opinion.as_ref()?;
+    let [.., adaptive] = &stream.playout;
+    let all = stream.counts.expected;
+    let level = |dbov: f64| i8::try_from(rounded(dbov - DBM0_DBOV)).ok();
+    Some(VoipMetrics {
+        ssrc: stream.ssrc,
+        losses: Losses {
+            lost_256: part(adaptive.lost, all),
+            discarded_256: part(adaptive.discarded, all),
+            burst_density_256: of_256(adaptive.burst.burst_density_percent),
+            gap_density_256: of_256(adaptive.burst.gap_density_percent),
+            burst_ms: whole(adaptive.burst.burst_ms),
+            gap_ms: whole(adaptive.burst.gap_ms),
+            gmin: u8::try_from(GMIN).unwrap_or(u8::MAX),
+        },
+        round_trip_ms: round_trip.map_or(0, |both| whole(both.as_secs_f64() * 1000.0)),
+        end_system_delay_ms: whole(opinion.delay_ms - opinion.delay.network_ms),
+        levels: Levels {
+            signal_dbm0: report.levels.and_then(|it| it.active_dbov).and_then(level),
+            noise_dbm0: report.levels.map(|it| it.noise_floor_dbov).and_then(level),
+            rerl_db: None,
+        },
+        scores: Scores {
+            r: u8::try_from(rounded(opinion.r().clamp(0.0, 100.0))).ok(),
+            r_external: None,
+            mos_lq_x10: u8::try_from(rounded(opinion.mos_lq * 10.0)).ok(),
+            mos_cq_x10: u8::try_from(rounded(opinion.mos_cq * 10.0)).ok(),
+        },
+        buffer: JitterBuffer {
+            config: ADAPTIVE,
+            nominal_ms: whole(adaptive.nominal_ms),
+            max_ms: BUFFER_MAX_MS,
+            absolute_max_ms: BUFFER_MAX_MS,
+        },
+    })
+}
+
+/// In 1/256, cut off, 255 at most (§4.7.1).
+fn part(some: u64, all: u64) -> u8 {
+    if all == 0 {
+        return 0;
+    }
+    u8::try_from(some.saturating_mul(256) / all).unwrap_or(u8::MAX)
+}
+
+/// A percentage in 1/256, cut off, 255 at most.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "held between 0 and 255"
+)]
+fn of_256(percent: f64) -> u8 {
+    (percent * 2.56).clamp(0.0, 255.0) as u8
+}
+
+/// Milliseconds, 65535 at most.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "held between 0 and 65535"
+)]
+fn whole(ms: f64) -> u16 {
+    ms.round().clamp(0.0, f64::from(u16::MAX)) as u16
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "levels and scores lie within ±200"
+)]
+fn rounded(value: f64) -> i32 {
+    value.round().clamp(-200.0, 200.0) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quality::codec::Codec;
+    use crate::quality::hearing::Hearing;
+    use crate::quality::leg::Situation;
+    use crate::rtp::Packet;
+    use crate::rtp::stream::{Content, Stream};
+    use crate::time::Instant;
+
+    #[test]
+    fn the_block_says_what_the_report_says() {
+        let (mut stream, mut hearing) = (Stream::new(9, 8000), Hearing::default());
+        for n in (0..500_u16).filter(|n| n % 50 != 25) {
+            let packet = Packet {
+                marker: false,
+                payload_type: 8,
+                sequence_number: n,
+                timestamp: u32::from(n) * 160,
+                ssrc: 9,
+                payload: &[],
+            };
+            let at = Instant(u64::from(n) * 20_000_000);
+            let arrival = stream.hear(at, &packet, Content::Sound);
+            // A square of 1036 of 32768 is −30 dBov.
+            let sound = [1036, 1036, -1036, -1036].repeat(40);
+            hearing.sound(at, arrival, &sound);
+        }
+        let situation = Situation {
+            codec: Codec::named("PCMA", 8000, None),
+            to: Instant(10_000_000_000),
+            ..Situation::default()
+        };
+        let report = Report::of([&stream], &hearing, &situation);
+        let block = voip_metrics(&report, Some(Duration::from_millis(42))).unwrap();
+        assert_eq!((block.ssrc, block.round_trip_ms), (9, 42));
+        // Ten single losses in 500: 2 %, none of them a burst (Gmin 16).
+        assert_eq!(
+            (
+                block.losses.lost_256,
+                block.losses.discarded_256,
+                block.losses.burst_density_256,
+                block.losses.gap_density_256
+            ),
+            (5, 0, 0, 5)
+        );
+        assert_eq!(
+            (block.levels.signal_dbm0, block.levels.noise_dbm0),
+            (Some(-24), Some(-24))
+        );
+        // Ie-eff of 2 % with concealment is 7.0 (G.107): 93.2 − 7.0 without delay.
+        assert_eq!(block.scores.mos_lq_x10, Some(42));
+        assert!(
+            block.scores.r.is_some_and(|r| (84..=87).contains(&r)),
+            "{block:?}"
+        );
+        assert_eq!(
+            voip_metrics(&Report::of([], &Hearing::default(), &situation), None),
+            None
+        );
+    }
+}
