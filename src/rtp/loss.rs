@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 /// Good packets in a row that end a burst (§4.7.2 recommends 16: at 20 ms a gap then loses under 5 %).
-pub const GMIN: u32 = 16;
+pub const GMIN: u8 = 16;
 
 /// Neighbouring packets of no use: lost, or lost and discarded, as the caller chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +196,6 @@ impl Stretch {
     clippy::cast_precision_loss,
     reason = "packets of one stream are far below 2^52"
 )]
-pub(super) fn share(part: u64, whole: u64) -> f64 {
+pub(in crate::rtp) fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }

@@ -92,22 +92,25 @@ fn judge(
     }
 }
 
-/// No device plays nothing for ever: after a second of packets that all came late it begins anew.
-const LATE_IN_A_ROW_MAX: u32 = 50;
+/// No device plays nothing for ever: when all packets of a second came late it begins anew.
+const ALL_LATE_NS: u64 = 1_000_000_000;
 
 /// Which lines came later than the first one of their clock by more than the depth.
 fn fixed(log: &[Heard], depth_ms: i64) -> Vec<bool> {
-    let (mut epoch, mut first_ns, mut in_a_row) = (None, 0, 0);
-    let mut judge = |heard: &Heard| {
+    let (mut epoch, mut first_ns) = (None, 0);
+    let mut late_since = None;
+    let judge = |heard: &Heard| {
         if !heard.is_sound() {
             return false;
         }
-        if epoch.replace(heard.epoch) != Some(heard.epoch) || in_a_row == LATE_IN_A_ROW_MAX {
-            (first_ns, in_a_row) = (heard.transit_ns, 0);
+        let starved =
+            late_since.is_some_and(|since| heard.at.0.saturating_sub(since) >= ALL_LATE_NS);
+        if epoch.replace(heard.epoch) != Some(heard.epoch) || starved {
+            first_ns = heard.transit_ns;
         }
         let late = heard.transit_ns - first_ns > depth_ms * 1_000_000;
-        in_a_row = if late { in_a_row + 1 } else { 0 };
+        late_since = late.then(|| late_since.unwrap_or(heard.at.0));
         late
     };
-    log.iter().map(&mut judge).collect()
+    log.iter().map(judge).collect()
 }

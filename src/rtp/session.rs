@@ -236,6 +236,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::rtp::packet;
+    use crate::rtp::playout::Buffer;
 
     fn session(ssrc: u32) -> Session {
         Session::new(Sender::new(ssrc, 100, 0, Instant(0), 20))
@@ -300,5 +301,98 @@ mod tests {
             let report = rtcp::parse(&session.report(at(ms), false, None)).unwrap();
             assert_eq!(report.sender.unwrap().rtp_timestamp, expected, "{ms} ms");
         }
+    }
+
+    #[test]
+    fn each_side_learns_what_the_other_heard() {
+        let (mut here, mut there) = (session(1), session(2));
+        let lost = [0, 1, 60, 61, 65];
+        for n in 0..100_u64 {
+            let sent = here.sender.sound(8, &[0xd5; 160]);
+            if !lost.contains(&n) {
+                let at = at(n * 20).instant;
+                there.hear(at, &packet::parse(&sent).unwrap(), Content::Sound);
+            }
+        }
+        let figures = there.streams()[0].figures();
+        let mut voice = VoipMetrics::about(&figures, Buffer::Fixed50);
+        voice.scores.r = Some(77);
+        let report = there.report(at(2000), true, Some(voice));
+        here.hear_report(at(2000), at(2000).instant, &report)
+            .unwrap();
+        let far_end = here.far_end();
+        assert_eq!(far_end.about_us.unwrap().lost, 3);
+        assert_eq!((far_end.voice, far_end.bye), (Some(voice), true));
+        // 3 of 98; a burst of 3 in 6.
+        let losses = voice.losses;
+        assert_eq!(
+            (losses.lost_256, losses.burst_density_256, losses.burst_ms),
+            (7, 128, 120)
+        );
+
+        // Two were lost before the first: only their count tells.
+        let report = here.report(at(2000), false, None);
+        there
+            .hear_report(at(2000), at(2000).instant, &report)
+            .unwrap();
+        let sent = there.far_end().sender.unwrap().packets;
+        assert_eq!((u64::from(sent), there.counts().expected), (100, 98));
+    }
+
+    #[test]
+    fn a_reference_time_is_answered_and_an_answer_is_a_round_trip() {
+        let mut session = session(1);
+        let theirs = |delays| {
+            rtcp::write(&Report {
+                ssrc: 9,
+                extended: Extended {
+                    reference_time: Some(0x1234_5678_0000),
+                    delays,
+                    voip_metrics: vec![],
+                },
+                ..Report::default()
+            })
+        };
+        session
+            .hear_report(at(0), at(0).instant, &theirs(vec![]))
+            .unwrap();
+        let ours = rtcp::parse(&session.report(at(500), false, None)).unwrap();
+        let answer = Delay {
+            ssrc: 9,
+            last_rr: 0x1234_5678,
+            delay_since_last_rr: 32_768,
+        };
+        assert_eq!(ours.extended.delays, [answer]);
+
+        let sent = rtcp::middle(rtcp::ntp(at(500).utc));
+        let answer = Delay {
+            ssrc: 1,
+            last_rr: sent,
+            delay_since_last_rr: 65_536,
+        };
+        let bytes = theirs(vec![answer]);
+        session
+            .hear_report(at(1540), at(1540).instant, &bytes)
+            .unwrap();
+        let round_trip = session.round_trip().unwrap();
+        assert!(round_trip.abs_diff(Duration::from_millis(40)) < Duration::from_micros(50));
+    }
+
+    #[test]
+    fn sources_beyond_the_bound_are_not_kept() {
+        let mut session = session(1);
+        for ssrc in 0..100 {
+            let packet = Packet {
+                marker: false,
+                payload_type: 8,
+                sequence_number: 1,
+                timestamp: 0,
+                ssrc,
+                payload: &[],
+            };
+            session.hear(at(u64::from(ssrc)).instant, &packet, Content::Sound);
+        }
+        assert_eq!(session.streams().len(), STREAMS_MAX);
+        assert_eq!(session.counts().packets, STREAMS_MAX as u64);
     }
 }

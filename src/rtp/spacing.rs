@@ -40,10 +40,9 @@ struct Seen {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
-    count: u32,
-    min: f64,
-    sum: f64,
-    max: f64,
+    /// Packets after the first, whether their value is counted or not.
+    packets: u32,
+    counted: Option<Range>,
 }
 
 impl Spacing {
@@ -56,15 +55,15 @@ impl Spacing {
     ) {
         let first = *self.first_timestamp.get_or_insert(packet.timestamp);
         if packet.timestamp.wrapping_sub(first).cast_signed() < 0 {
+            self.delta.hear(0.0, false);
+            self.jitter.hear(0.0, false);
             return;
         }
         let noise = content == Content::ComfortNoise;
         let after_noise = std::mem::replace(&mut self.after_comfort_noise, noise);
-        let counted = !packet.marker && !noise && !after_noise;
-        if let Some(last) = self.last_at.replace(at)
-            && counted
-        {
-            self.delta.count(milliseconds(last, at));
+        let counts = !packet.marker && !noise && !after_noise;
+        if let Some(last) = self.last_at.replace(at) {
+            self.delta.hear(milliseconds(last, at), counts);
         }
         if content == Content::Event {
             return;
@@ -78,9 +77,7 @@ impl Spacing {
             let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
             let difference = (milliseconds(last.at, at) - sent_ms).abs();
             self.jitter_ms += (difference - self.jitter_ms) / 16.0;
-            if counted {
-                self.jitter.count(self.jitter_ms);
-            }
+            self.jitter.hear(self.jitter_ms, counts);
         }
     }
 
@@ -94,23 +91,26 @@ impl Spacing {
 }
 
 impl Tally {
-    fn count(&mut self, value: f64) {
-        self.min = if self.count == 0 {
-            value
-        } else {
-            self.min.min(value)
-        };
-        self.max = self.max.max(value);
-        self.sum += value;
-        self.count = self.count.saturating_add(1);
+    /// A packet that does not count weighs in the mean as if it were the mean.
+    fn hear(&mut self, value: f64, counts: bool) {
+        self.packets = self.packets.saturating_add(1);
+        if counts {
+            let before = self.counted.unwrap_or(Range {
+                min_ms: value,
+                mean_ms: 0.0,
+                max_ms: value,
+            });
+            let step = (value - before.mean_ms) / f64::from(self.packets);
+            self.counted = Some(Range {
+                min_ms: before.min_ms.min(value),
+                mean_ms: before.mean_ms + step,
+                max_ms: before.max_ms.max(value),
+            });
+        }
     }
 
-    fn range(&self) -> Range {
-        Range {
-            min_ms: self.min,
-            mean_ms: self.sum / f64::from(self.count.max(1)),
-            max_ms: self.max,
-        }
+    fn range(self) -> Range {
+        self.counted.unwrap_or_default()
     }
 }
 

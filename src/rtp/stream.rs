@@ -12,7 +12,7 @@ use super::delay::{self, Pdv};
 use super::jitter::Jitter;
 use super::loss::{BurstGap, LossRuns, Record, share};
 use super::patch::{self, Patch};
-use super::playout::{self, Playout};
+use super::playout::{self, Buffer, Playout};
 use super::rtcp::Block;
 use super::skew;
 use super::source::{Arrival, Source};
@@ -137,6 +137,18 @@ pub struct Counts {
     pub reordered: u64,
     /// Times that the sender began its sequence numbers anew.
     pub restarts: u32,
+}
+
+impl Figures {
+    /// How that buffer would have fared.
+    #[must_use]
+    pub const fn playout_of(&self, buffer: Buffer) -> &Playout {
+        match buffer {
+            Buffer::Fixed50 => &self.playout[0],
+            Buffer::Fixed200 => &self.playout[1],
+            Buffer::Adaptive500 => &self.playout[2],
+        }
+    }
 }
 
 impl Counts {
@@ -451,3 +463,6 @@ impl Clock {
 fn nanos(units: i64, clock_rate: u32) -> i64 {
     units.saturating_mul(1_000_000_000) / i64::from(clock_rate)
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,3 +141,73 @@ impl<'a, const TYPE: u8> XrBlockParser<'a> for Octets<'a, TYPE> {
 impl<const TYPE: u8> XrBlockStaticType for Octets<'_, TYPE> {
     const BLOCK_TYPE: u8 = TYPE;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::rtcp::{Report, parse, write};
+
+    fn report() -> Report {
+        Report {
+            ssrc: 7,
+            extended: Extended {
+                reference_time: Some(0x0102_0304_0506_0708),
+                delays: vec![
+                    Delay {
+                        ssrc: 1,
+                        last_rr: 2,
+                        delay_since_last_rr: 3,
+                    },
+                    Delay {
+                        ssrc: 4,
+                        last_rr: 5,
+                        delay_since_last_rr: 6,
+                    },
+                ],
+                voip_metrics: vec![VoipMetrics::default()],
+            },
+            bye: true,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn blocks_of_three_kinds_are_read_as_written() {
+        let bytes = write(&report());
+        assert_eq!(parse(&bytes), Ok(report()));
+        // RR of 8 octets, SDES of 16; then XR before BYE.
+        let expected = [
+            0x80, 207, 0, 20, 0, 0, 0, 7, 4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 5, 0, 0, 6,
+        ];
+        assert_eq!(bytes[24..48], expected);
+        assert_eq!(bytes[bytes.len() - 8..bytes.len() - 4], [0x81, 203, 0, 1]);
+    }
+
+    #[test]
+    fn unknown_and_misshapen_blocks_are_skipped() {
+        let mut bytes = write(&report());
+        let voice = bytes.len() - 8 - 36;
+        // A block of a kind that we do not know, as long as it was.
+        bytes[32] = 14;
+        let read = parse(&bytes).unwrap().extended;
+        assert_eq!((read.reference_time, read.delays.len()), (None, 2));
+        // Metrics that end after three words, and a rest that reads as another block.
+        bytes[voice + 3] = 3;
+        bytes[voice + 16..voice + 20].copy_from_slice(&[99, 0, 0, 4]);
+        let read = parse(&bytes).unwrap().extended;
+        assert_eq!((read.voip_metrics, read.delays.len()), (vec![], 2));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_broken_blocks_make_it_panic(changes in proptest::collection::vec((24_usize..120, 0_u8..=255), 1..8)) {
+            let mut bytes = write(&report());
+            for (at, value) in changes {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            let _ = parse(&bytes);
+        }
+    }
+}
