@@ -78,7 +78,7 @@ const RATIO_MIN: f64 = 5.0;
 /// one signal and the next.
 #[must_use]
 pub fn find(heard: &[i16]) -> Option<Found> {
-    let peak = Haystack::new(heard).find(signal())?;
+    let peak = Haystack::new(heard).profile(signal())?.peak()?;
     let peak_ratio = peak.ncc / peak.second.max(f64::EPSILON);
     if peak.ncc <= NCC_MIN || peak_ratio <= RATIO_MIN {
         return None;

@@ -4,6 +4,7 @@
 //! hybrid may turn the polarity. The place is told between samples. `chirp` and `prompt` use it.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex;
@@ -70,18 +71,9 @@ impl<'a> Haystack<'a> {
         }
     }
 
-    /// The best place of the whole piece; `None` if it is longer than the sound, or silent.
-    pub(super) fn find(&self, piece: &[i16]) -> Option<Peak> {
-        let coefficients = self.coefficients(piece)?;
-        let magnitudes = || coefficients.iter().map(|value| value.abs()).enumerate();
-        let (place, _) = highest(magnitudes())?;
-        let second = highest(magnitudes().filter(|(other, _)| other.abs_diff(place) > NEAR));
-        let (at, ncc) = refined(&coefficients, place);
-        Some(Peak {
-            at,
-            ncc,
-            second: second.map_or(0.0, |(_, ncc)| f64::from(ncc).min(1.0)),
-        })
+    /// How well the whole piece fits at each place; `None` if it is longer than the sound, or silent.
+    pub(super) fn profile(&self, piece: &[i16]) -> Option<Profile> {
+        self.coefficients(piece).map(Profile)
     }
 
     /// The coefficient at each place where the whole piece fits.
@@ -138,6 +130,41 @@ impl<'a> Haystack<'a> {
     }
 }
 
+/// Correlation coefficients, one for each place.
+#[derive(Debug)]
+pub(super) struct Profile(Vec<f32>);
+
+impl Profile {
+    /// The best of all places.
+    pub(super) fn peak(&self) -> Option<Peak> {
+        let (place, _) = self.highest(0..self.0.len())?;
+        let after = (place + NEAR + 1).min(self.0.len());
+        let others = [0..place.saturating_sub(NEAR), after..self.0.len()];
+        let second = others
+            .into_iter()
+            .filter_map(|range| self.highest(range))
+            .map(|(_, ncc)| f64::from(ncc).min(1.0))
+            .fold(0.0, f64::max);
+        let (at, ncc) = refined(&self.0, place);
+        Some(Peak { at, ncc, second })
+    }
+
+    /// The best of some places, and its coefficient.
+    pub(super) fn best_in(&self, places: Range<usize>) -> Option<(f64, f64)> {
+        let (place, _) = self.highest(places)?;
+        Some(refined(&self.0, place))
+    }
+
+    fn highest(&self, places: Range<usize>) -> Option<(usize, f32)> {
+        let end = places.end.min(self.0.len());
+        let start = places.start.min(end);
+        (start..)
+            .zip(&self.0[start..end])
+            .map(|(place, value)| (place, value.abs()))
+            .max_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
+
 fn spectrum(
     plan: &dyn RealToComplex<f32>,
     samples: impl Iterator<Item = f32>,
@@ -159,10 +186,6 @@ fn transform_length(samples: usize) -> usize {
         .into_iter()
         .find(|length| *length >= samples)
         .unwrap_or(power)
-}
-
-fn highest(values: impl Iterator<Item = (usize, f32)>) -> Option<(usize, f32)> {
-    values.max_by(|one, other| one.1.total_cmp(&other.1))
 }
 
 /// Values on each side that the interpolation takes.
@@ -281,7 +304,10 @@ mod tests {
         let sound = sounds::speech(1, 40_000);
         let haystack = Haystack::new(&sound);
         for place in [0, 1, 7777, 24_000] {
-            let peak = haystack.find(&sound[place..place + 16_000]).unwrap();
+            let peak = haystack
+                .profile(&sound[place..place + 16_000])
+                .and_then(|profile| profile.peak())
+                .unwrap();
             let expected = f64::from(sounds::count(place));
             assert!((peak.at - expected).abs() < 0.01, "{place}: {peak:?}");
             assert!(peak.ncc > 0.999 && peak.second < 0.5, "{place}: {peak:?}");
@@ -295,7 +321,11 @@ mod tests {
             .iter()
             .map(|value| 900 - value / 4)
             .collect();
-        let peak = Haystack::new(&sound).find(&piece).unwrap();
+        let peak = Haystack::new(&sound)
+            .profile(&piece)
+            .unwrap()
+            .peak()
+            .unwrap();
         assert!(
             peak.ncc > 0.999 && (peak.at - 2000.0).abs() < 0.01,
             "{peak:?}"
@@ -305,13 +335,19 @@ mod tests {
     #[test]
     fn what_cannot_be_found() {
         let noise = sounds::noise(4, 1000, -20.0);
-        assert_eq!(Haystack::new(&noise).find(&[]), None);
-        assert_eq!(Haystack::new(&noise).find(&[5; 100]), None);
-        assert_eq!(Haystack::new(&noise[..50]).find(&noise), None);
-        assert_eq!(Haystack::new(&[]).find(&noise), None);
-        assert_eq!(
-            Haystack::new(&[8; 1000]).find(&noise[..100]).unwrap().ncc,
-            0.0
-        );
+        for (name, sound, piece) in [
+            ("no piece", &*noise, &[][..]),
+            ("a silent piece", &noise, &[5; 100]),
+            ("a piece too long", &noise[..50], &noise),
+            ("no sound", &[], &noise),
+        ] {
+            assert!(Haystack::new(sound).profile(piece).is_none(), "{name}");
+        }
+        let silence = [8; 1000];
+        let peak = Haystack::new(&silence)
+            .profile(&noise[..100])
+            .unwrap()
+            .peak();
+        assert_eq!(peak.unwrap().ncc, 0.0);
     }
 }

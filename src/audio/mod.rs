@@ -8,11 +8,14 @@ pub mod chirp;
 mod correlate;
 pub mod dtmf;
 pub mod echo;
+mod extent;
+mod fingerprint;
 pub mod g711;
 pub mod keypad;
 pub mod level;
 #[cfg(feature = "pesq")]
 pub mod pesq;
+pub mod prompt;
 #[cfg(test)]
 mod sounds;
 mod speech_level;

@@ -119,11 +119,11 @@ const VOWELS: [[f64; 3]; 6] = [
     [440.0, 1020.0, 2240.0],
 ];
 
-/// A sentence of words and pauses, about −24 dBov while it speaks; another seed is another sentence
-/// by another voice.
+/// A sentence of words and pauses, about −24 dBov while it speaks; another seed is another sentence,
+/// by the same voice if four divides the difference.
 pub(super) fn speech(seed: u64, length: usize) -> Vec<i16> {
     let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9) + 1);
-    let pitch = 90.0 + 120.0 * random.f64();
+    let pitch = [95.0, 118.0, 170.0, 205.0][usize::try_from(seed % 4).unwrap()];
     let mut sound = Vec::with_capacity(length);
     while sound.len() < length {
         for _ in 0..random.usize(1..5) {

@@ -48,8 +48,9 @@ impl SpeechLevel {
         for sample in samples {
             let magnitude = sample.unsigned_abs();
             self.energy += u64::from(magnitude) * u64::from(magnitude);
-            self.smooth = keep.mul_add(self.smooth - f64::from(magnitude), f64::from(magnitude));
-            self.envelope = keep.mul_add(self.envelope - self.smooth, self.smooth);
+            let magnitude = f64::from(magnitude);
+            self.smooth = magnitude + keep * (self.smooth - magnitude);
+            self.envelope = self.smooth + keep * (self.envelope - self.smooth);
             self.samples += 1;
             if self.samples.is_multiple_of(TICK) {
                 self.tick();
