@@ -72,6 +72,7 @@ const PARSERS: &[Parser] = &[
     ("rtp", media::rtp_packets, media::packets),
     ("rtcp", media::reports, media::compounds),
     ("telephone events", media::events, media::digits),
+    ("wav", media::sound_files, media::recordings),
     ("dns reply", plant::dns_reply, plant::dns_replies),
     ("naptr and srv", plant::records, plant::zones),
     ("http redirect", plant::redirect, plant::redirects),

@@ -1,7 +1,8 @@
-//! Samples only: G.711, RFC 4733 digits, a test tone and levels. No packets, no time of day.
+//! Samples only: G.711, digits as events and as tones, sounds of ours and their echo, announcements,
+//! levels, sound files. No packets, no time of day.
 //!
 //! Linear samples are 16-bit at 8000 Hz; 0 dBov is a full-scale square wave (RFC 6464 §3 counts the
-//! same way). `calls` and the lab use it.
+//! same way). `calls`, `analysis`, `impair` and the lab use it.
 
 pub mod activity;
 pub mod chirp;
@@ -20,6 +21,7 @@ pub mod prompt;
 mod sounds;
 mod speech_level;
 pub mod tone;
+pub mod wav;
 
 /// Samples per second of everything here (G.711).
 pub const SAMPLE_RATE: u32 = 8000;

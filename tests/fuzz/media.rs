@@ -1,8 +1,8 @@
-//! SDP, RTP, RTCP and digits: what comes with every call.
+//! SDP, RTP, RTCP and digits: what comes with every call; and sound from files.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use vigie::audio::dtmf;
+use vigie::audio::{dtmf, wav};
 use vigie::rtp::sender::Sender;
 use vigie::rtp::{Content, Session, packet, rtcp};
 use vigie::sdp::{self, Direction, Local};
@@ -178,4 +178,30 @@ pub(super) fn digits() -> Vec<Vec<u8>> {
         .concat(),
         [event(255, false), event(16, true), event(15, true)].concat(),
     ]
+}
+
+/// A file that can be read is written as one that reads the same.
+pub(super) fn sound_files(bytes: &[u8]) {
+    if let Ok(samples) = wav::read(bytes) {
+        assert!(
+            samples.len() <= bytes.len() / 2,
+            "sound comes from the file"
+        );
+        let again = wav::read(&wav::write(&samples)).expect("a file of ours can be read");
+        assert_eq!(again, samples);
+    }
+}
+
+pub(super) fn recordings() -> Vec<Vec<u8>> {
+    let plain = wav::write(&[1, -1, i16::MAX, i16::MIN, 8, 8]);
+    // The same with a comment before the sound, and in the extensible form.
+    let mut commented = plain.clone();
+    commented.splice(36..36, *b"LIST\x04\0\0\0INFO");
+    let mut extensible = plain.clone();
+    extensible.splice(
+        16..36,
+        *b"\x28\0\0\0\xfe\xff\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0\x16\0\x10\0\x04\0\0\0\
+           \x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
+    );
+    vec![plain, commented, extensible]
 }
