@@ -3,37 +3,19 @@
 use std::time::Duration;
 
 use super::leg::Report;
-use crate::rtp::loss::GMIN;
-use crate::rtp::rtcp::{JitterBuffer, Levels, Losses, Scores, VoipMetrics};
+use crate::rtp::playout::Buffer;
+use crate::rtp::rtcp::{Levels, Scores, VoipMetrics};
 
 /// The level of 0 dBm0 against full scale, decibels: the loudest sine of G.711 is +3.14 dBm0 and −3.01 dBov.
 const DBM0_DBOV: f64 = -6.15;
-
-/// Concealment unspecified (0), adaptive buffer (3), rate unspecified: §4.7.6.
-const ADAPTIVE: u8 = 0b0011_0000;
-
-/// The longest delay of the emulated adaptive buffer.
-const BUFFER_MAX_MS: u16 = 500;
 
 /// `None` before a packet of a known codec was heard.
 #[must_use]
 pub fn voip_metrics(report: &Report, round_trip: Option<Duration>) -> Option<VoipMetrics> {
     let stream = report.stream.as_ref()?;
     let opinion = report.opinion.as_ref()?;
-    let [.., adaptive] = &stream.playout;
-    let all = stream.counts.expected;
     let level = |dbov: f64| i8::try_from(rounded(dbov - DBM0_DBOV)).ok();
     Some(VoipMetrics {
-        ssrc: stream.ssrc,
-        losses: Losses {
-            lost_256: part(adaptive.lost, all),
-            discarded_256: part(adaptive.discarded, all),
-            burst_density_256: of_256(adaptive.burst.burst_density_percent),
-            gap_density_256: of_256(adaptive.burst.gap_density_percent),
-            burst_ms: whole(adaptive.burst.burst_ms),
-            gap_ms: whole(adaptive.burst.gap_ms),
-            gmin: u8::try_from(GMIN).unwrap_or(u8::MAX),
-        },
         round_trip_ms: round_trip.map_or(0, |both| whole(both.as_secs_f64() * 1000.0)),
         end_system_delay_ms: whole(opinion.delay_ms - opinion.delay.network_ms),
         levels: Levels {
@@ -47,31 +29,8 @@ pub fn voip_metrics(report: &Report, round_trip: Option<Duration>) -> Option<Voi
             mos_lq_x10: u8::try_from(rounded(opinion.mos_lq * 10.0)).ok(),
             mos_cq_x10: u8::try_from(rounded(opinion.mos_cq * 10.0)).ok(),
         },
-        buffer: JitterBuffer {
-            config: ADAPTIVE,
-            nominal_ms: whole(adaptive.nominal_ms),
-            max_ms: BUFFER_MAX_MS,
-            absolute_max_ms: BUFFER_MAX_MS,
-        },
+        ..VoipMetrics::about(stream, Buffer::Adaptive500)
     })
-}
-
-/// In 1/256, cut off, 255 at most (§4.7.1).
-fn part(some: u64, all: u64) -> u8 {
-    if all == 0 {
-        return 0;
-    }
-    u8::try_from(some.saturating_mul(256) / all).unwrap_or(u8::MAX)
-}
-
-/// A percentage in 1/256, cut off, 255 at most.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "held between 0 and 255"
-)]
-fn of_256(percent: f64) -> u8 {
-    (percent * 2.56).clamp(0.0, 255.0) as u8
 }
 
 /// Milliseconds, 65535 at most.
