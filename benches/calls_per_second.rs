@@ -326,6 +326,8 @@ fn task(port: u16) -> Task {
         media: MediaPlan::None,
         send_dtmf: String::new(),
         purpose: Purpose::Load,
+        keep: None,
+        live: false,
     })
 }
 

@@ -5,6 +5,7 @@
     reason = "what a test does not expect is its failure"
 )]
 
+mod a_call_is_recorded;
 mod a_refused_account_is_left_alone;
 mod a_wrong_clock_accuses_nobody;
 mod architecture;

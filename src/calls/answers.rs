@@ -18,8 +18,12 @@ impl Calls {
         let key = event.key;
         match event.happened {
             Happened::Trace(trace) => {
+                let Some(flow) = self.job(name).map(|job| job.flow) else {
+                    return;
+                };
+                let local = self.flows.flow(flow).and_then(|flow| flow.local);
                 if let Some(job) = self.job(name) {
-                    job.ladder.message(trace);
+                    job.message(trace, local);
                 }
             }
             Happened::Provisional { status, sdp } => self.provisional(now, name, status, sdp),

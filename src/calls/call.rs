@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::FlowFault;
 use super::job::{Name, Stage};
 use super::machine::{Calls, Due};
 use super::observe::Outcome;
 use super::script::{CallPlan, Credentials, MediaPlan, OptionsPlan, Purpose, RegisterPlan, Task};
+use super::{FlowFault, Output};
 use crate::sdp::{Direction, Local};
 use crate::secret::Secret;
 use crate::sip::digest::Account;
@@ -24,6 +24,9 @@ const UNHEARD: Duration = Duration::from_secs(2);
 const LEAVING: Duration = Duration::from_secs(2);
 /// The far end is silent this long after the answer: send the digits anyway.
 const DIGITS_AFTER: Duration = Duration::from_secs(1);
+/// How often a call that is watched says how it goes: a picture that moves, ten packets each.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// Addresses kept as they were read; a plant has few, and looking through many costs as much as reading.
 const URIS_MAX: usize = 8;
 /// Where nobody listens (RFC 863); the port of an offer without media.
@@ -80,7 +83,7 @@ impl Calls {
             offer: Some(offer),
             account: account(plan.credentials.as_ref()),
             session_expires: None,
-            ladder: plan.purpose == Purpose::Trace,
+            ladder: plan.purpose == Purpose::Trace || plan.keep.is_some(),
             user: name.as_user(),
         };
         Ok(self.endpoint.invite(now, invite))
@@ -168,6 +171,7 @@ impl Calls {
             return;
         };
         let (hold, digits) = (plan.hold, !plan.send_dtmf.is_empty());
+        let live = plan.live;
         job.stage = Stage::Talking;
         if hold.is_zero() {
             self.hold_is_over(now, name);
@@ -177,7 +181,23 @@ impl Calls {
         if digits {
             self.after(now, DIGITS_AFTER, name, Due::SendDigits);
         }
+        if live {
+            self.after(now, LOOK_EVERY, name, Due::Look);
+        }
         self.send_media(now, name);
+    }
+
+    /// Says how the call goes, until it is over.
+    pub(super) fn look(&mut self, now: Now, name: Name) {
+        let Some(job) = self.job(name) else { return };
+        if !matches!(job.stage, Stage::Talking) {
+            return;
+        }
+        let id = job.id;
+        if let Some(live) = job.live(now) {
+            self.outputs.push_back(Output::Live { job: id, live });
+        }
+        self.after(now, LOOK_EVERY, name, Due::Look);
     }
 
     pub(super) fn hold_is_over(&mut self, now: Now, name: Name) {

@@ -1,15 +1,17 @@
 //! One task under way: what it waits for, and what was seen so far.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobId;
 use super::ladder::Ladder;
-use super::media::Media;
+use super::media::{Media, Outgoing};
 use super::observe::{Observed, Outcome, RtpSeen};
+use super::recording::{Packets, Recording};
 use super::script::{Purpose, Route, Task};
 use crate::sip::FlowId;
-use crate::sip::endpoint::Key;
+use crate::sip::endpoint::{Direction, Key, Trace};
 use crate::sip::wire::StatusCode;
 use crate::time::Instant;
 
@@ -56,6 +58,8 @@ pub(super) struct Job {
     pub(super) started: Instant,
     pub(super) seen: Seen,
     pub(super) ladder: Ladder,
+    /// Every packet, when the plan asks to keep them.
+    pub(super) packets: Option<Box<Packets>>,
 }
 
 /// Where a task stands.
@@ -112,14 +116,51 @@ impl Job {
 
     pub(super) fn keeps_ladder(task: &Task) -> bool {
         match task {
-            Task::Call(plan) => plan.purpose == Purpose::Trace,
+            // What is kept for later is read beside its ladder.
+            Task::Call(plan) => plan.purpose == Purpose::Trace || plan.keep.is_some(),
             Task::Register(plan) => plan.ladder,
             Task::Options(plan) => plan.ladder,
         }
     }
 
+    /// One SIP message that went by; `local` is our own end.
+    pub(super) fn message(&mut self, trace: Trace, local: Option<SocketAddr>) {
+        if let (Some(packets), Some(local)) = (&mut self.packets, local) {
+            match trace.direction {
+                Direction::Sent => packets.keep(trace.at, local, trace.peer, &trace.message),
+                Direction::Received => packets.keep(trace.at, trace.peer, local, &trace.message),
+                Direction::Note => {}
+            }
+        }
+        self.ladder.message(trace);
+    }
+
+    /// A media packet that leaves when it is due.
+    pub(super) fn sends(&mut self, packet: &Outgoing) {
+        if let (Some(packets), Some(media)) = (&mut self.packets, &self.media) {
+            let from = media.address(packet.component);
+            packets.keep(packet.due, from, packet.to, &packet.packet);
+        }
+    }
+
+    fn recording(&mut self) -> Option<Box<Recording>> {
+        let packets = *self.packets.take()?;
+        let (heard, chirps) = self
+            .media
+            .as_mut()
+            .map(|media| media.take_heard())
+            .unwrap_or_default();
+        Some(Box::new(Recording {
+            packets,
+            heard,
+            chirps,
+            answered: self.seen.answered,
+        }))
+    }
+
     /// Everything that was seen, for the judge; the job keeps nothing of it.
     pub(super) fn observed(&mut self, now: Instant, outcome: Outcome) -> Observed {
+        let recording = self.recording();
         let seen = std::mem::take(&mut self.seen);
         let nothing = Ladder::new(self.started, self.route().peer, false);
         let ladder = std::mem::replace(&mut self.ladder, nothing);
@@ -143,6 +184,8 @@ impl Job {
             early_media: first_packet
                 .is_some_and(|packet| seen.answered.is_none_or(|answered| packet < answered)),
             echo_dbov: media.as_ref().and_then(|media| media.echo_dbov()),
+            echoed: None,
+            prompt: None,
             rtp: RtpSeen {
                 first_packet_after: first_packet
                     .zip(seen.answered)
@@ -157,6 +200,7 @@ impl Job {
             goodbye_unanswered: seen.goodbye_unanswered,
             granted: seen.granted,
             ladder: ladder.into_steps(),
+            recording,
         }
     }
 }

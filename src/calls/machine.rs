@@ -13,6 +13,7 @@ use super::job::{Job, Name, Seen, Slot, Stage};
 use super::ladder::Ladder;
 use super::media::{Media, Outgoing};
 use super::observe::Outcome;
+use super::recording::Packets;
 use super::script::{MediaPlan, Purpose, Task};
 use super::{Component, FlowFault, Input, JobId, MediaId, Output};
 use crate::sip::FlowId;
@@ -67,6 +68,8 @@ pub(super) enum Due {
     Report,
     /// An RTP or RTCP packet.
     Packet,
+    /// Somebody watches: say how it goes.
+    Look,
 }
 
 /// Timer D and its like (RFC 3261 §17.1.1.2) end within this: the far end may still retransmit to a
@@ -197,6 +200,7 @@ impl Calls {
             Due::HangUp => self.hold_is_over(now, name),
             Due::SendDigits => self.send_digits(name),
             Due::Report => self.report_now(now, name),
+            Due::Look => self.look(now, name),
             Due::Packet => {
                 if let Some(job) = self.job(name) {
                     job.media_timer = None;
@@ -214,6 +218,10 @@ impl Calls {
         let name = self.vacant();
         let single_peer = matches!(&*task, Task::Call(plan) if plan.purpose == Purpose::Load);
         let kept = Job::keeps_ladder(&task);
+        let kept_packets = match &*task {
+            Task::Call(plan) => plan.keep,
+            Task::Register(_) | Task::Options(_) => None,
+        };
         let mut job = Job {
             id,
             task,
@@ -226,6 +234,7 @@ impl Calls {
             started: now.instant,
             seen: Seen::default(),
             ladder: Ladder::new(now.instant, SocketAddr::from(([0, 0, 0, 0], 0)), false),
+            packets: kept_packets.map(|keep| Box::new(Packets::new(keep.packet_bytes))),
         };
         let claim = self.flows.claim(job.route(), single_peer);
         job.ladder = Ladder::new(now.instant, job.route().peer, kept);
@@ -292,6 +301,9 @@ impl Calls {
             .media
             .as_mut()
             .map(|media| (media.id, media.goodbye(now)));
+        if let Some((_, Some(packet))) = &goodbye {
+            job.sends(packet);
+        }
         let observed = Box::new(job.observed(now.instant, outcome));
         let tidy = job.key.is_none();
         if let Some((media, goodbye)) = goodbye {
@@ -440,7 +452,7 @@ impl Calls {
         let Task::Call(plan) = &*job.task else {
             return;
         };
-        let media = Media::new(id, plan.media, local, now, &mut random);
+        let media = Media::new(id, plan, local, now, &mut random);
         job.media = Some(Box::new(media));
         let flow = job.flow;
         if let Some(local) = self.flows.flow(flow).and_then(|flow| flow.local) {
@@ -460,9 +472,13 @@ impl Calls {
         let Some(name) = self.by_media.get(&media).copied() else {
             return;
         };
-        let Some(media) = self.job(name).and_then(|job| job.media.as_mut()) else {
+        let Some(job) = self.job(name) else { return };
+        let Some(media) = job.media.as_mut() else {
             return;
         };
+        if let Some(packets) = &mut job.packets {
+            packets.keep(stamp, from, media.address(component), packet);
+        }
         if let Some(remark) = media.hear(now, component, from, stamp, packet) {
             self.remark(now, name, stamp, from, remark);
         }
@@ -470,12 +486,13 @@ impl Calls {
 
     /// Sends the packets that are due, and comes back for the next.
     pub(super) fn send_media(&mut self, now: Now, name: Name) {
-        while let Some(media) = self.job(name).and_then(|job| job.media.as_mut()) {
+        while let Some(job) = self.job(name)
+            && let Some(media) = job.media.as_mut()
+        {
             let id = media.id;
-            match media.next(now) {
-                Some(packet) => self.outputs.push_back(send(id, packet)),
-                None => break,
-            }
+            let Some(packet) = media.next(now) else { break };
+            job.sends(&packet);
+            self.outputs.push_back(send(id, packet));
         }
         let Some(job) = self.job(name) else { return };
         let Some(at) = job.media.as_ref().and_then(|media| media.due()) else {

@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lateness::Lateness;
+use super::live::Meter;
 use super::observe::RtpSeen;
-use super::script::MediaPlan;
-use super::{Component, MediaId};
+use super::recording::{self, Heard};
+use super::script::{CallPlan, MediaPlan};
+use super::{Component, MediaId, speech};
 use crate::audio::g711::Law;
-use crate::audio::{dtmf, echo, tone};
+use crate::audio::{dtmf, echo};
 use crate::rtp::sender::{Sender, phase};
 use crate::rtp::{Content, Session, packet};
 use crate::sdp::{self, Agreed, Codec, Direction, Local};
@@ -22,6 +24,7 @@ use crate::time::{Instant, Now};
 pub(super) struct Media {
     pub(super) id: MediaId,
     plan: MediaPlan,
+    address: SocketAddr,
     local: Local,
     agreed: Option<Agreed>,
     /// Where their packets came from before they moved the media; some are still on the way.
@@ -29,7 +32,12 @@ pub(super) struct Media {
     session: Session,
     /// One packet of the sound we send, encoded for the agreed codec.
     sound: Vec<u8>,
-    answered: bool,
+    /// Timestamp of the first packet after the answer: there our speech begins.
+    answered: Option<u32>,
+    /// What was heard, when it is kept.
+    heard: Option<Heard>,
+    chirps: Vec<Instant>,
+    meter: Option<Meter>,
     digits: dtmf::Sending,
     receiver: dtmf::Receiver,
     echo: echo::Listener,
@@ -92,7 +100,7 @@ impl Media {
     /// A port pair that the shell opened at `address`.
     pub(super) fn new(
         id: MediaId,
-        plan: MediaPlan,
+        plan: &CallPlan,
         address: SocketAddr,
         now: Now,
         random: &mut fastrand::Rng,
@@ -106,13 +114,17 @@ impl Media {
         );
         Self {
             id,
-            plan,
+            plan: plan.media.clone(),
+            address,
             local: Local::new(address.ip(), address.port(), random.u64(..)),
             agreed: None,
             moved_from: None,
             session: Session::new(sender),
             sound: Vec::new(),
-            answered: false,
+            answered: None,
+            heard: plan.keep.map(|keep| Heard::new(keep.heard)),
+            chirps: Vec::new(),
+            meter: plan.live.then(Meter::default),
             digits: dtmf::Sending::new(""),
             receiver: dtmf::Receiver::default(),
             echo: echo::Listener::default(),
@@ -145,8 +157,28 @@ impl Media {
 
     /// The 2xx came: from now on our sound is heard by somebody.
     pub(super) fn answer(&mut self) {
-        self.answered = true;
-        self.encode_sound();
+        self.answered = Some(self.session.sender.timestamp());
+    }
+
+    /// Where our packets of this kind leave from.
+    pub(super) fn address(&self, component: Component) -> SocketAddr {
+        let port = self.address.port();
+        let port = match component {
+            Component::Rtp => port,
+            Component::Rtcp => port.saturating_add(1),
+        };
+        SocketAddr::new(self.address.ip(), port)
+    }
+
+    /// The sound that was kept, and when our chirps left.
+    pub(super) fn take_heard(&mut self) -> (Heard, Vec<Instant>) {
+        let heard = self.heard.take().unwrap_or_default();
+        (heard, std::mem::take(&mut self.chirps))
+    }
+
+    /// Level of what was heard since the last look, dBov.
+    pub(super) fn take_level(&mut self) -> Option<f64> {
+        self.meter.as_mut()?.take()
     }
 
     pub(super) const fn is_agreed(&self) -> bool {
@@ -181,7 +213,6 @@ impl Media {
         }
         self.session.sender.set_ptime(agreed.ptime_ms);
         self.agreed = Some(agreed);
-        self.encode_sound();
         let early = std::mem::take(&mut self.early);
         early
             .into_iter()
@@ -189,20 +220,24 @@ impl Media {
             .collect()
     }
 
+    /// Encodes the packet that is due.
     fn encode_sound(&mut self) {
         let Some(agreed) = &self.agreed else { return };
         let law = law(agreed.codec);
-        let tone = self.answered && self.plan == MediaPlan::Tone;
-        // A packet holds whole periods of the tone, so every packet is the same.
-        self.sound = (0..usize::from(self.session.sender.samples()))
-            .map(|n| {
-                if tone {
-                    law.encode(tone::sample(n))
-                } else {
-                    law.silence()
-                }
-            })
-            .collect();
+        let sender = &self.session.sender;
+        let (timestamp, samples) = (sender.timestamp(), usize::from(sender.samples()));
+        self.sound.clear();
+        let Some(place) = self.answered.and_then(|begin| place(begin, timestamp)) else {
+            self.sound.resize(samples, law.silence());
+            return;
+        };
+        let speech = (place..place + samples).map(|n| law.encode(speech::sample(&self.plan, n)));
+        self.sound.extend(speech);
+        let chirp = speech::next_chirp(place);
+        if self.plan == MediaPlan::Tone && chirp < place + samples {
+            self.chirps
+                .push(sender.due() + recording::length(chirp - place));
+        }
     }
 
     /// When something is to be sent next.
@@ -230,9 +265,10 @@ impl Media {
                 self.session.sender.pass();
                 continue;
             };
-            let packet = self
-                .event(event_type)
-                .unwrap_or_else(|| self.session.sender.sound(payload_type, &self.sound));
+            let packet = self.event(event_type).unwrap_or_else(|| {
+                self.encode_sound();
+                self.session.sender.sound(payload_type, &self.sound)
+            });
             return Some(outgoing(Component::Rtp, to, packet, due));
         }
         None
@@ -314,9 +350,18 @@ impl Media {
         self.session.hear(stamp, &packet, Content::Sound);
         self.seen.first_packet.get_or_insert(stamp);
         self.seen.last_packet = Some(stamp);
-        if self.answered {
-            self.echo
-                .hear(packet.payload.iter().map(|octet| law.decode(*octet)));
+        let samples = packet.payload.iter().map(|octet| law.decode(*octet));
+        if self.answered.is_some() {
+            self.echo.hear(samples.clone());
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.hear(samples.clone());
+        }
+        if let Some(heard) = &mut self.heard {
+            heard.hear(stamp, packet.timestamp, samples);
+            if self.answered.is_none() {
+                heard.forget_early();
+            }
         }
         if self.seen.first_sound.is_none() {
             self.seen.first_sound = Some(stamp);
@@ -358,6 +403,13 @@ const fn outgoing(component: Component, to: SocketAddr, packet: Vec<u8>, due: In
         packet,
         due,
     }
+}
+
+/// Where in our speech a packet lies; `None` before its beginning.
+fn place(begin: u32, timestamp: u32) -> Option<usize> {
+    let place = timestamp.wrapping_sub(begin);
+    // Half the circle of timestamps lies behind.
+    usize::try_from(place.cast_signed()).ok()
 }
 
 const fn law(codec: Codec) -> Law {

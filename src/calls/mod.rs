@@ -5,16 +5,20 @@
 //! stamp, and sends what comes out. Used by `io::shard` for probes and load, and by tests in memory.
 
 pub mod observe;
+pub mod recording;
 pub mod script;
 
 mod answers;
 mod call;
+mod examine;
 mod flows;
 mod job;
 mod ladder;
 mod lateness;
+mod live;
 mod machine;
 mod media;
+mod speech;
 
 pub use machine::Calls;
 
@@ -160,5 +164,10 @@ pub enum Output {
     Done {
         job: JobId,
         observed: Box<observe::Observed>,
+    },
+    /// How a call goes, for plans that ask for it. Not for the network.
+    Live {
+        job: JobId,
+        live: observe::Live,
     },
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::recording::Recording;
 pub use crate::sip::endpoint::Direction;
 use crate::time::Instant;
 
@@ -69,6 +70,75 @@ pub struct RtpSeen {
     pub first_packet_after: Option<Duration>,
 }
 
+impl RtpSeen {
+    /// Packets lost per hundred expected; zero when none was expected.
+    #[must_use]
+    pub fn loss_percent(&self) -> f64 {
+        let lost = figure(u64::try_from(self.lost).unwrap_or(0));
+        let expected = figure(self.received) + lost;
+        if expected == 0.0 {
+            0.0
+        } else {
+            100.0 * lost / expected
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of packets stay far below 2^52"
+)]
+const fn figure(count: u64) -> f64 {
+    count as f64
+}
+
+/// The echo of our own chirp.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Echoed {
+    /// From our mouth to our ear, jitter buffers and transcoders of the way included.
+    pub round_trip: Duration,
+    /// Correlation coefficient with what was sent, 0 to 1.
+    pub likeness: f64,
+    /// What came back of it against what was sent, decibels.
+    pub return_loss_db: f64,
+}
+
+/// What became of the announcement that should have played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PromptHeard {
+    Right {
+        /// From the answer to its beginning; zero when it began before.
+        after: Duration,
+        /// The part that was heard, from the beginning of the announcement.
+        from: Duration,
+        to: Duration,
+        /// Of the whole announcement.
+        length: Duration,
+        whole: bool,
+        /// Than it was when it was learned, decibels.
+        louder_db: f64,
+    },
+    /// Sound, but not this announcement.
+    Wrong,
+    /// No sound.
+    Nothing,
+}
+
+/// A call that is up, at this moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Live {
+    /// Since the answer.
+    pub at: Duration,
+    /// Level of the sound heard since the last look, dBov; `None` when none came.
+    pub level_dbov: Option<f64>,
+    pub sent: u64,
+    pub received: u64,
+    pub lost: i64,
+    pub jitter_ms: f64,
+    /// By the E-model (`quality::emodel`) with the loss and the round trip so far, conversational.
+    pub mos: Option<f64>,
+}
+
 /// Everything a judge may want to know of one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
@@ -88,6 +158,10 @@ pub struct Observed {
     pub dtmf: String,
     /// RMS level of our own 1000 Hz tone as it came back, dBov; `None` without echo.
     pub echo_dbov: Option<f64>,
+    /// Where our chirp came back; known once the call was examined.
+    pub echoed: Option<Echoed>,
+    /// The announcement of the plan; known once the call was examined.
+    pub prompt: Option<PromptHeard>,
     pub rtp: RtpSeen,
     /// Server or User-Agent of the far end.
     pub server: Option<String>,
@@ -98,6 +172,8 @@ pub struct Observed {
     /// Expires granted by a registrar.
     pub granted: Option<Duration>,
     pub ladder: Vec<Step>,
+    /// What the plan asked to keep; none for load.
+    pub recording: Option<Box<Recording>>,
 }
 
 impl Observed {
@@ -115,12 +191,15 @@ impl Observed {
             early_media: false,
             dtmf: String::new(),
             echo_dbov: None,
+            echoed: None,
+            prompt: None,
             rtp: RtpSeen::default(),
             server: None,
             held: None,
             goodbye_unanswered: false,
             granted: None,
             ladder: Vec::new(),
+            recording: None,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What to do: the plan of one call, registration or OPTIONS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::recording::Keep;
 use crate::sip::Transport;
 
 /// One job of a shard.
@@ -58,6 +60,10 @@ pub struct CallPlan {
     /// Digits to send (RFC 4733) once the far end is heard or one second after the answer.
     pub send_dtmf: String,
     pub purpose: Purpose,
+    /// What to keep of it for later; `None` costs nothing.
+    pub keep: Option<Keep>,
+    /// Say how it goes while it goes (`Output::Live`), five times a second.
+    pub live: bool,
 }
 
 /// What a call is placed for, and what it may spare.
@@ -72,14 +78,17 @@ pub enum Purpose {
 }
 
 /// What sounds we send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaPlan {
     /// Signalling only: the offer names a port that nobody reads (load tests).
     None,
-    /// 1000 Hz at −16 dBm0, so that an echo can be heard and measured.
+    /// 1000 Hz at −16 dBm0, so that an echo can be heard and measured; a chirp now and then, so that it can
+    /// be timed, when sound is kept.
     Tone,
     /// Digital silence.
     Silence,
+    /// These samples (8000 Hz) from the answer on, then silence.
+    Play(Arc<[i16]>),
 }
 
 /// REGISTER, then remove the binding again, even on failure.

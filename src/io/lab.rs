@@ -77,7 +77,7 @@ fn run(sockets: &mut Sockets, lab: &mut Lab, wished: &mpsc::Receiver<(Server, Fa
             }
         }
         // The lab places no jobs, so nothing is ever done.
-        if let Err(error) = turn(sockets, lab, None, |_, _| {}) {
+        if let Err(error) = turn(sockets, lab, None, |_| {}) {
             tracing::error!(%error, "the embedded lab cannot wait on its sockets and ends");
             return;
         }

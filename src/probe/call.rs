@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Account, Blame, Failure, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
-use crate::calls::script::{CallPlan, Credentials, MediaPlan, Purpose, Route};
+use crate::calls::script::{CallPlan, Credentials, Keep, MediaPlan, Purpose, Route};
 use crate::quality::limits::{Breach, Limits, Measured, breaches};
 use crate::sip::Transport;
 
@@ -22,6 +22,12 @@ const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// An echo that is silent for so long before we hang up has stopped: no loss and no jitter looks like it.
 const STOPPED: Duration = Duration::from_secs(1);
+
+/// A call of eight seconds with RTP of 50 packets a second both ways is 160 kB; four times that is a flood.
+const PACKET_BYTES_MAX: usize = 640 << 10;
+
+/// What a person wants to hear of a call that failed.
+const HEARD_MAX: Duration = Duration::from_secs(8);
 
 /// What to ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +109,17 @@ impl Settings {
             } else {
                 Purpose::Watch
             },
+            keep: Some(self.keep()),
+            live: false,
+        }
+    }
+
+    /// What has to be kept to examine the call, and to show what went wrong: eight seconds of sound, or all
+    /// that may hold the announcement.
+    const fn keep(&self) -> Keep {
+        Keep {
+            packet_bytes: PACKET_BYTES_MAX,
+            heard: HEARD_MAX,
         }
     }
 
@@ -315,7 +332,7 @@ impl Settings {
         }
         let rtp = &observed.rtp;
         let measured = Measured {
-            loss_percent: Some(loss_percent(observed)),
+            loss_percent: Some(rtp.loss_percent()),
             jitter_ms: Some(rtp.jitter_ms),
             ..Measured::default()
         };
@@ -329,18 +346,6 @@ impl Settings {
 /// The worst breach as a failure; its code is the key of the metric.
 fn broken(breach: &Breach) -> Failure {
     Failure::new(Blame::Misbehaved, breach.metric.key(), breach.to_string())
-}
-
-/// Packets lost per hundred expected; zero when none was expected.
-fn loss_percent(observed: &Observed) -> f64 {
-    let rtp = &observed.rtp;
-    let lost = figure(u64::try_from(rtp.lost).unwrap_or(0));
-    let expected = figure(rtp.received) + lost;
-    if expected == 0.0 {
-        0.0
-    } else {
-        100.0 * lost / expected
-    }
 }
 
 #[expect(
@@ -360,13 +365,16 @@ fn measured(verdict: Verdict, observed: &Observed) -> Verdict {
             .measuring("first_media_ms", ms(after))
             .measuring("rtp_sent_packets", figure(rtp.sent))
             .measuring("rtp_received_packets", figure(rtp.received))
-            .measuring("rtp_loss_percent", loss_percent(observed))
+            .measuring("rtp_loss_percent", rtp.loss_percent())
             .measuring("rtp_jitter_ms", rtp.jitter_ms)
             .measuring("own_send_late_p99_us", figure(rtp.send_late_p99_us))
             .measuring("own_receive_lag_p99_us", figure(rtp.receive_lag_p99_us));
     }
     if let Some(level) = observed.echo_dbov {
         verdict = verdict.measuring("echo_dbov", level);
+    }
+    if let Some(echoed) = &observed.echoed {
+        verdict = verdict.measuring("audio_round_trip_ms", ms(echoed.round_trip));
     }
     verdict
 }

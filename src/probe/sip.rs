@@ -191,6 +191,8 @@ pub(super) mod tests {
             early_media: false,
             dtmf: "*1#".into(),
             echo_dbov: Some(-19.0),
+            echoed: None,
+            prompt: None,
             rtp: RtpSeen {
                 sent: 150,
                 received: 148,
@@ -205,6 +207,7 @@ pub(super) mod tests {
             goodbye_unanswered: false,
             granted: None,
             ladder: Vec::new(),
+            recording: None,
         }
     }
 

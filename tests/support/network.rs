@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fastrand::Rng;
-use vigie::calls::observe::Observed;
+use vigie::calls::observe::{Live, Observed};
 use vigie::calls::script::{CallPlan, MediaPlan, Purpose, Route, Task};
 use vigie::calls::{Calls, Component, FlowFault, Input, JobId, MediaId, Output};
 use vigie::io::shard::Machine;
@@ -50,6 +50,8 @@ pub(crate) struct Network<F> {
     done: VecDeque<(JobId, Observed)>,
     /// Every INVITE that left the watchdog, in order: its first line.
     pub invites: Vec<String>,
+    /// What was told of calls that are watched while they last.
+    pub looks: Vec<Live>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +89,7 @@ impl<F: Machine> Network<F> {
             next_port: 20_000,
             done: VecDeque::new(),
             invites: Vec::new(),
+            looks: Vec::new(),
         };
         network.settle();
         network
@@ -271,6 +274,7 @@ impl<F: Machine> Network<F> {
                 self.tell(side, now, Input::MediaSent { media, late });
             }
             Output::Done { job, observed } => self.done.push_back((job, *observed)),
+            Output::Live { live, .. } => self.looks.push(live),
         }
     }
 
@@ -330,6 +334,8 @@ pub(crate) fn call(peer: SocketAddr, number: &str) -> CallPlan {
         media: MediaPlan::Tone,
         send_dtmf: String::new(),
         purpose: Purpose::Trace,
+        keep: None,
+        live: false,
     }
 }
 

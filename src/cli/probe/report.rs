@@ -224,6 +224,8 @@ mod tests {
             early_media: false,
             dtmf: "*1#".to_owned(),
             echo_dbov: None,
+            echoed: None,
+            prompt: None,
             rtp: RtpSeen {
                 sent: 150,
                 received: 149,
@@ -240,6 +242,7 @@ mod tests {
                 step(500, Direction::Sent, "INVITE sip:1@127.0.1.10", 1),
                 step(512, Direction::Received, "200 OK", 0),
             ],
+            recording: None,
         }
     }
 

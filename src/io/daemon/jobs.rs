@@ -198,6 +198,8 @@ impl Jobs {
                 Vec::new()
             }
             Some(Event::Done { job, observed }) => self.done(job, &observed).into_iter().collect(),
+            // No probe asks for it.
+            Some(Event::Live { .. }) => Vec::new(),
             Some(Event::OwnFault(failure)) => {
                 tracing::warn!(code = %failure.code, "{}", failure.words);
                 self.faults.insert(failure.code.clone().into_owned());

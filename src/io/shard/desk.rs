@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::Event;
 use super::sockets::Sockets;
+use super::{Event, Told};
 use crate::calls::JobId;
 use crate::calls::observe::{Observed, Outcome};
 use crate::io::clock;
@@ -73,6 +73,13 @@ impl Desk {
                 }
                 Err(TrySendError::Closed(_)) => self.backlog.clear(),
             }
+        }
+    }
+
+    pub(super) fn hear(&mut self, told: Told) {
+        match told {
+            Told::Done { job, observed } => self.done(job, observed),
+            Told::Live { job, live } => self.tell(Event::Live { job, live }),
         }
     }
 
@@ -180,6 +187,7 @@ mod tests {
         while let Ok(event) = taken.try_recv() {
             told.push(match event {
                 Event::Done { job, .. } => format!("done {}", job.0),
+                Event::Live { .. } => "live".to_owned(),
                 Event::OwnFault(fault) => fault.code.to_string(),
                 Event::OwnFaultOver { code } => format!("{code} over"),
                 Event::Started { .. } => "started".to_owned(),

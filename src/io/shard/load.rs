@@ -8,10 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Settings;
 use super::machine::Machine;
 use super::sockets::Sockets;
 use super::thread::{act, rest};
+use super::{Settings, Told};
 use crate::calls::script::{MediaPlan, Task};
 use crate::calls::{Input, JobId};
 use crate::load::{Plan, Ramp, Tally};
@@ -60,7 +60,10 @@ pub fn run<M: Machine>(
             let job = JobId(jobs);
             machine.handle(now, Input::Start { job, task });
         }
-        act(&mut sockets, machine, |_, observed| tally.ended(&observed));
+        act(&mut sockets, machine, |told| match told {
+            Told::Done { observed, .. } => tally.ended(&observed),
+            Told::Live { .. } => {}
+        });
         while let Some(fault) = sockets.take_fault() {
             if faults
                 .iter()

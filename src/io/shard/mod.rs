@@ -32,7 +32,7 @@ pub use tls::Trust;
 pub(in crate::io) use tls::rests_on_dates;
 
 use crate::calls::JobId;
-use crate::calls::observe::Observed;
+use crate::calls::observe::{Live, Observed};
 use crate::probe::Failure;
 
 /// What one shard needs to know.
@@ -63,6 +63,13 @@ impl Default for Settings {
     }
 }
 
+/// What a machine tells of its jobs.
+#[derive(Debug)]
+pub enum Told {
+    Done { job: JobId, observed: Box<Observed> },
+    Live { job: JobId, live: Live },
+}
+
 /// What a shard tells the daemon.
 #[derive(Debug)]
 pub enum Event {
@@ -70,6 +77,8 @@ pub enum Event {
     Started { realtime: bool },
     /// A job ended; exactly one for each job that was accepted.
     Done { job: JobId, observed: Box<Observed> },
+    /// How a call goes, when its plan asks for it.
+    Live { job: JobId, live: Live },
     /// A fault of our own began or was seen again: drops in our buffers, a full queue, a panic.
     OwnFault(Failure),
     /// The fault with this code was not seen for a while.

@@ -7,14 +7,13 @@
 use std::io;
 use std::time::Duration;
 
-use super::Settings;
 use super::flows::{Flows, Opening};
 use super::media::Media;
 use super::news::Found;
 use super::pace::Outgoing;
 use super::poll::{Poll, Token, Waker};
-use crate::calls::observe::Observed;
-use crate::calls::{Input, JobId, Output};
+use super::{Settings, Told};
+use crate::calls::{Input, Output};
 use crate::io::clock::{self, Gap};
 use crate::probe::Failure;
 use crate::time::{Instant, Now};
@@ -74,8 +73,8 @@ impl Sockets {
         self.media.take_lateness()
     }
 
-    /// Does what `Calls` asks; gives back the result of a job, which is not for the network.
-    pub fn perform(&mut self, now: Now, output: Output) -> Option<(JobId, Box<Observed>)> {
+    /// Does what `Calls` asks; gives back what is not for the network.
+    pub fn perform(&mut self, now: Now, output: Output) -> Option<Told> {
         let (poll, found) = (&self.poll, &mut self.found);
         match output {
             Output::OpenFlow {
@@ -114,7 +113,8 @@ impl Sockets {
                 packet,
                 due,
             }),
-            Output::Done { job, observed } => return Some((job, observed)),
+            Output::Done { job, observed } => return Some(Told::Done { job, observed }),
+            Output::Live { job, live } => return Some(Told::Live { job, live }),
         }
         None
     }

@@ -15,7 +15,7 @@ use super::desk::{Desk, ours};
 use super::machine::Machine;
 use super::poll::Waker;
 use super::sockets::Sockets;
-use super::{Event, Settings, kernel};
+use super::{Event, Settings, Told, kernel};
 use crate::calls::observe::Observed;
 use crate::calls::script::Task;
 use crate::calls::{Calls, Input, JobId};
@@ -152,8 +152,9 @@ pub fn run_one(task: Task, settings: &Settings) -> Observed {
         calls.handle(now, Input::Start { job, task });
         loop {
             let mut ended = None;
-            act(&mut sockets, &mut calls, |_, observed| {
-                ended = Some(observed);
+            act(&mut sockets, &mut calls, |told| match told {
+                Told::Done { observed, .. } => ended = Some(observed),
+                Told::Live { .. } => {}
             });
             if let Some(observed) = ended {
                 return Ok(*observed);
@@ -177,25 +178,21 @@ pub fn turn(
     sockets: &mut Sockets,
     machine: &mut impl Machine,
     deadline: Option<Instant>,
-    done: impl FnMut(JobId, Box<Observed>),
+    hear: impl FnMut(Told),
 ) -> io::Result<()> {
-    act(sockets, machine, done);
+    act(sockets, machine, hear);
     rest(sockets, machine, deadline)
 }
 
-/// Lets the machine act on what it knows and sends what it wants sent; `done` takes the results.
-pub(super) fn act(
-    sockets: &mut Sockets,
-    machine: &mut impl Machine,
-    mut done: impl FnMut(JobId, Box<Observed>),
-) {
+/// Lets the machine act on what it knows and sends what it wants sent; `hear` takes the rest.
+pub(super) fn act(sockets: &mut Sockets, machine: &mut impl Machine, mut hear: impl FnMut(Told)) {
     let now = sockets.now();
     if machine.deadline().is_some_and(|at| at <= now.instant) {
         machine.handle(now, Input::Wake);
     }
     while let Some(output) = machine.poll_output() {
-        if let Some((job, observed)) = sockets.perform(now, output) {
-            done(job, observed);
+        if let Some(told) = sockets.perform(now, output) {
+            hear(told);
         }
     }
     sockets.flush();
@@ -271,9 +268,7 @@ fn circle(
     loop {
         let now = sockets.now();
         stopping = take_commands(commands, &mut machine, desk, now, stopping);
-        act(&mut sockets, &mut machine, |job, observed| {
-            desk.done(job, observed);
-        });
+        act(&mut sockets, &mut machine, |told| desk.hear(told));
         let now = sockets.now().instant;
         while let Some(fault) = sockets.take_fault() {
             desk.fault(now, fault);
@@ -406,6 +401,7 @@ mod tests {
                 Outcome::Ours { words } => format!("{} ours: {words}", job.0),
                 other => format!("{} {other:?}", job.0),
             },
+            Some(Event::Live { job, .. }) => format!("{} live", job.0),
             Some(Event::OwnFault(fault)) => format!("fault {}", fault.code),
             Some(Event::OwnFaultOver { code }) => format!("{code} over"),
             None => "ended".to_owned(),

@@ -139,6 +139,8 @@ pub struct Trace {
     pub what: Box<str>,
     /// How many times this very message went this way before.
     pub repeat: u32,
+    /// The message as it stood on the wire, but for the answers to challenges (`wire::mask`); empty for a remark.
+    pub message: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::sip::Transport;
 use crate::sip::header::Scheme;
 use crate::sip::transaction::key::{TOKEN_BYTES, Token};
 use crate::sip::wire::index::text_of;
-use crate::sip::wire::{HeaderName, Index, StartLine, index};
+use crate::sip::wire::{HeaderName, Index, StartLine, index, mask};
 use crate::time::Instant;
 
 /// Different lines that a ladder counts repetitions of; a call has some twenty.
@@ -123,7 +123,8 @@ impl Party {
         if self.ladder.is_some()
             && let Ok(index) = index(&message)
         {
-            self.trace(core, now, Direction::Sent, to, describe(&index));
+            let what = describe(&index);
+            self.trace(core, (now, Direction::Sent, to), what, &message);
         }
         core.outputs.push_back(Output::Send {
             flow: self.hop.flow,
@@ -141,14 +142,17 @@ impl Party {
         message: &Index<'_>,
     ) {
         if self.ladder.is_some() {
-            self.trace(core, stamp, Direction::Received, from, describe(message));
+            let bytes = message.bytes();
+            let what = describe(message);
+            self.trace(core, (stamp, Direction::Received, from), what, bytes);
         }
     }
 
     /// Puts a remark of our own on the ladder.
     pub(in crate::sip) fn note(&mut self, core: &mut Core, now: Instant, words: &str) {
         if self.ladder.is_some() {
-            self.trace(core, now, Direction::Note, self.hop.peer, words.to_owned());
+            let at = (now, Direction::Note, self.hop.peer);
+            self.trace(core, at, words.to_owned(), &[]);
         }
     }
 
@@ -175,10 +179,9 @@ impl Party {
     fn trace(
         &mut self,
         core: &mut Core,
-        at: Instant,
-        direction: Direction,
-        peer: SocketAddr,
+        (at, direction, peer): (Instant, Direction, SocketAddr),
         what: String,
+        message: &[u8],
     ) {
         let Some(ladder) = &mut self.ladder else {
             return;
@@ -192,6 +195,7 @@ impl Party {
                 peer,
                 what: what.into(),
                 repeat,
+                message: mask::masked(message).into(),
             }),
         );
     }

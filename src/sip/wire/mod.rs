@@ -7,6 +7,7 @@
 
 pub mod framing;
 pub mod index;
+pub mod mask;
 pub mod message;
 pub mod method;
 pub mod name;

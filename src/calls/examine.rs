@@ -1,0 +1,63 @@
+//! What a finished recording says that no packet says alone: how long sound takes there and back, and
+//! whether the right announcement played.
+//!
+//! It costs tens of milliseconds, so the thread that paces media leaves it to whoever judges the call.
+
+use std::time::Duration;
+
+use super::observe::{Echoed, Observed};
+use super::recording::{Heard, Recording};
+use super::speech::runs_backwards;
+use crate::audio::chirp;
+
+/// An echo later than this is found no more, and is none that anybody could talk over.
+const ECHO_WITHIN: Duration = Duration::from_secs(2);
+
+impl Observed {
+    /// Adds what the recording of the call says.
+    pub fn examine(&mut self) {
+        let Some(recording) = &self.recording else {
+            return;
+        };
+        self.echoed = echoed(recording);
+    }
+}
+
+/// The echo of the chirp that was found best.
+fn echoed(recording: &Recording) -> Option<Echoed> {
+    recording
+        .chirps
+        .iter()
+        .enumerate()
+        .filter_map(|(number, sent)| find(&recording.heard, *sent, runs_backwards(number)))
+        .max_by(|a, b| a.likeness.total_cmp(&b.likeness))
+}
+
+fn find(heard: &Heard, sent: crate::time::Instant, backwards: bool) -> Option<Echoed> {
+    let begin = heard.sample_at(sent);
+    let end = heard.sample_at(sent + ECHO_WITHIN).min(heard.samples.len());
+    let mut window = heard.samples.get(begin..end)?.to_vec();
+    let length = window.len();
+    if backwards {
+        window.reverse();
+    }
+    let found = chirp::find(&window)?;
+    let at = if backwards {
+        to_f64(length) - found.at_samples - to_f64(chirp::LENGTH)
+    } else {
+        found.at_samples
+    };
+    // The window begins with the first whole sample after the chirp left.
+    let until_window = heard.time_of(begin).since(sent);
+    let seconds = at / f64::from(crate::audio::SAMPLE_RATE);
+    Some(Echoed {
+        round_trip: until_window
+            + Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(),
+        likeness: found.ncc,
+        return_loss_db: found.return_loss_db,
+    })
+}
+
+fn to_f64(samples: usize) -> f64 {
+    f64::from(u32::try_from(samples).unwrap_or(u32::MAX))
+}
