@@ -30,7 +30,7 @@ pub fn frequency_dbov(samples: &[i16], frequency: u16) -> f64 {
     let coefficient = 2.0 * (2.0 * PI * f64::from(frequency) / f64::from(SAMPLE_RATE)).cos();
     let (mut last, mut before) = (0.0, 0.0);
     for sample in samples {
-        let next = coefficient.mul_add(last, f64::from(*sample)) - before;
+        let next = coefficient * last + (f64::from(*sample) - before);
         before = last;
         last = next;
     }
