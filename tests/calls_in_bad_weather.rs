@@ -138,6 +138,7 @@ fn with_a_fifth_of_all_datagrams_lost_a_call_still_gets_its_verdict() {
         "{answered} of {seeds}: {codes:?}"
     );
     let expected = [
+        "mos_cq",
         "loss_percent",
         "no_answer",
         "goodbye_unanswered",
@@ -148,7 +149,8 @@ fn with_a_fifth_of_all_datagrams_lost_a_call_still_gets_its_verdict() {
         let listed = expected.contains(&code.as_str()) || known.contains(&code.as_str());
         assert!(listed, "{codes:?}");
     }
-    assert!(codes["loss_percent"] > seeds * 70 / 100, "{codes:?}");
+    let bad_sound = codes["mos_cq"] + codes.get("loss_percent").copied().unwrap_or(0);
+    assert!(bad_sound > seeds * 70 / 100, "{codes:?}");
 }
 
 #[test]
@@ -334,6 +336,11 @@ fn a_bad_day_repeats_from_its_seed() {
     };
     for seed in 0..10 {
         let day = || one_call(&mut plant(worst, seed), seed).0;
-        assert_eq!(day(), day(), "seed {seed}");
+        // Every field, printed: streams and levels have no order to compare by.
+        assert_eq!(
+            format!("{:?}", day()),
+            format!("{:?}", day()),
+            "seed {seed}"
+        );
     }
 }

@@ -319,7 +319,15 @@ impl Calls {
 /// When the first packet of sound came, for remarks about packets that overtook their SDP.
 fn media_stamp(remark: &Remark, calls: &mut Calls, name: Name) -> Option<Instant> {
     match remark {
-        Remark::First { .. } => calls.job(name)?.media.as_ref()?.seen.first_sound,
+        Remark::First { .. } => {
+            calls
+                .job(name)?
+                .media
+                .as_ref()?
+                .hearing
+                .moments()
+                .first_sound
+        }
         Remark::Digit(_) | Remark::WrongSource | Remark::WrongPayload(_) => None,
     }
 }

@@ -165,36 +165,35 @@ impl Job {
         let nothing = Ladder::new(self.started, self.route().peer, false);
         let ladder = std::mem::replace(&mut self.ladder, nothing);
         let media = self.media.take();
-        let first_packet = media.as_ref().and_then(|media| media.seen.first_packet);
-        let first_sound = media.as_ref().and_then(|media| media.seen.first_sound);
-        let last_packet = media.as_ref().and_then(|media| media.seen.last_packet);
+        let moments = media
+            .as_ref()
+            .map(|media| *media.hearing.moments())
+            .unwrap_or_default();
+        // `since` is zero when the packet came before the answer.
+        let after_answer = |moment: Option<Instant>| Some(moment?.since(seen.answered?));
         Observed {
             started: self.started,
             finished: now,
             outcome,
             progress_after: seen.progress_after,
             answer_after: seen.answer_after,
-            // `since` is zero when the packet came before the answer.
-            first_media_after: first_sound
-                .zip(seen.answered)
-                .map(|(packet, answered)| packet.since(answered)),
-            last_media_after: last_packet
-                .zip(seen.answered)
-                .map(|(packet, answered)| packet.since(answered)),
-            early_media: first_packet
+            first_media_after: after_answer(moments.first_sound),
+            first_packet_after: after_answer(moments.first_packet),
+            last_media_after: after_answer(moments.last_packet),
+            early_media: moments
+                .first_packet
                 .is_some_and(|packet| seen.answered.is_none_or(|answered| packet < answered)),
             echo_dbov: media.as_ref().and_then(|media| media.echo_dbov()),
             echoed: None,
             prompt: None,
-            rtp: RtpSeen {
-                first_packet_after: first_packet
-                    .zip(seen.answered)
-                    .map(|(packet, answered)| packet.since(answered)),
-                ..media
-                    .as_ref()
-                    .map_or_else(RtpSeen::default, |media| media.figures())
-            },
-            dtmf: media.map_or_else(String::new, |media| media.seen.dtmf),
+            rtp: media
+                .as_ref()
+                .map_or_else(RtpSeen::default, |media| media.figures()),
+            dtmf: media
+                .as_ref()
+                .map_or_else(String::new, |media| media.hearing.digits.clone()),
+            leg: media.map(|media| Box::new(media.into_leg())),
+            answered: seen.answered,
             server: seen.server.map(String::from),
             held: seen.held,
             goodbye_unanswered: seen.goodbye_unanswered,

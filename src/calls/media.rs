@@ -8,13 +8,19 @@ use std::time::Duration;
 
 use super::lateness::Lateness;
 use super::live::Meter;
-use super::observe::RtpSeen;
+use super::observe::{Leg, RtpSeen};
 use super::recording::{self, Heard};
 use super::script::{CallPlan, MediaPlan};
 use super::{Component, MediaId, speech};
 use crate::audio::g711::Law;
 use crate::audio::{dtmf, echo};
+use crate::quality;
+use crate::quality::hearing::Hearing;
+use crate::quality::leg::{Report, Situation};
+use crate::quality::voice_report::voip_metrics;
+use crate::rtp::rtcp::VoipMetrics;
 use crate::rtp::sender::{Sender, phase};
+use crate::rtp::source::Arrival;
 use crate::rtp::{Content, Session, packet};
 use crate::sdp::{self, Agreed, Codec, Direction, Local};
 use crate::time::{Instant, Now};
@@ -39,25 +45,14 @@ pub(super) struct Media {
     chirps: Vec<Instant>,
     meter: Option<Meter>,
     digits: dtmf::Sending,
-    receiver: dtmf::Receiver,
+    pub(super) hearing: Hearing,
     echo: echo::Listener,
+    /// One packet of theirs, decoded.
+    decoded: Vec<i16>,
     /// Packets that overtook the SDP that explains them.
     early: Vec<Early>,
-    pub(super) seen: Seen,
     send_late: Lateness,
     receive_lag: Lateness,
-}
-
-/// What was heard, beyond the figures of the session.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// The first packet of any kind, the first of sound, and the last of any kind.
-    pub(super) first_packet: Option<Instant>,
-    pub(super) first_sound: Option<Instant>,
-    pub(super) last_packet: Option<Instant>,
-    pub(super) dtmf: String,
-    wrong_source: u64,
-    wrong_payload: u64,
 }
 
 #[derive(Debug)]
@@ -91,6 +86,8 @@ pub(super) enum Remark {
     WrongPayload(u8),
 }
 
+/// Of both voices of G.711.
+const CLOCK_RATE: u32 = 8000;
 /// One second of packets; more cannot overtake an answer.
 const EARLY_MAX: usize = 50;
 /// Twice the longest way that a packet may be on when media moves.
@@ -126,10 +123,10 @@ impl Media {
             chirps: Vec::new(),
             meter: plan.live.then(Meter::default),
             digits: dtmf::Sending::new(""),
-            receiver: dtmf::Receiver::default(),
+            hearing: Hearing::default(),
             echo: echo::Listener::default(),
+            decoded: Vec::new(),
             early: Vec::new(),
-            seen: Seen::default(),
             send_late: Lateness::default(),
             receive_lag: Lateness::default(),
         }
@@ -249,11 +246,12 @@ impl Media {
     /// The next packet that is due; call until `None`.
     pub(super) fn next(&mut self, now: Now) -> Option<Outgoing> {
         let agreed = self.agreed.as_ref()?;
-        let send_to = agreed.send_to();
+        let (send_to, to) = (agreed.send_to(), agreed.peer_rtcp);
         let (payload_type, event_type) = (agreed.payload_type, agreed.telephone_event);
         if self.session.report_due() <= now.instant {
-            let (to, due) = (agreed.peer_rtcp, self.session.report_due());
-            let packet = self.session.report(now, false, None);
+            let due = self.session.report_due();
+            let metrics = self.metrics(now.instant);
+            let packet = self.session.report(now, false, metrics);
             if !to.ip().is_unspecified() {
                 return Some(outgoing(Component::Rtcp, to, packet, due));
             }
@@ -285,8 +283,37 @@ impl Media {
     /// The last report, with BYE (RFC 3550 §6.6).
     pub(super) fn goodbye(&mut self, now: Now) -> Option<Outgoing> {
         let to = self.agreed.as_ref()?.peer_rtcp;
-        let packet = self.session.report(now, true, None);
+        let metrics = self.metrics(now.instant);
+        let packet = self.session.report(now, true, metrics);
         (!to.ip().is_unspecified()).then(|| outgoing(Component::Rtcp, to, packet, now.instant))
+    }
+
+    /// What we tell the far end of its voice (RFC 3611 §4.7).
+    fn metrics(&self, now: Instant) -> Option<VoipMetrics> {
+        let situation = Situation {
+            to: now,
+            codec: self.codec(),
+            round_trip: self.session.round_trip(),
+            ..Situation::default()
+        };
+        let report = Report::of(self.session.streams(), &self.hearing, &situation);
+        voip_metrics(&report, self.session.round_trip())
+    }
+
+    fn codec(&self) -> Option<quality::codec::Codec> {
+        let codec = self.agreed.as_ref()?.codec;
+        quality::codec::Codec::named(codec.name(), CLOCK_RATE, None)
+    }
+
+    /// All that was heard, for a report later: nothing of it is computed here.
+    pub(super) fn into_leg(self) -> Leg {
+        Leg {
+            codec: self.codec(),
+            round_trip: self.session.round_trip(),
+            far_end: *self.session.far_end(),
+            streams: self.session.into_streams(),
+            hearing: self.hearing,
+        }
     }
 
     /// A packet came.
@@ -326,31 +353,49 @@ impl Media {
         let expected = from.ip() == agreed.peer.ip()
             || moved_from.is_some_and(|moved| from.ip() == moved.peer.ip() && stamp <= moved.until);
         let Ok(packet) = packet::parse(bytes) else {
-            self.seen.wrong_payload += 1;
+            self.hearing.wrong_payload += 1;
             return None;
         };
         if !expected {
-            self.seen.wrong_source += 1;
-            return (self.seen.wrong_source == 1).then_some(Remark::WrongSource);
+            self.hearing.wrong_source += 1;
+            return (self.hearing.wrong_source == 1).then_some(Remark::WrongSource);
         }
         if agreed.telephone_event == Some(packet.payload_type) {
             self.session.hear(stamp, &packet, Content::Event);
-            self.seen.first_packet.get_or_insert(stamp);
-            self.seen.last_packet = Some(stamp);
-            let event = dtmf::Event::parse(packet.payload)?;
-            let digit = self.receiver.hear(packet.timestamp, event)?;
-            self.seen.dtmf.push(digit);
+            let digit = self
+                .hearing
+                .event(stamp, packet.timestamp, packet.payload)?;
             return Some(Remark::Digit(digit));
         }
+        if packet.payload_type == COMFORT_NOISE {
+            self.session.hear(stamp, &packet, Content::ComfortNoise);
+            self.hearing.comfort_noise(stamp);
+            return None;
+        }
         let Some((codec, law)) = sound(agreed, packet.payload_type) else {
-            self.seen.wrong_payload += 1;
-            return (self.seen.wrong_payload == 1)
+            self.hearing.wrong_payload += 1;
+            return (self.hearing.wrong_payload == 1)
                 .then_some(Remark::WrongPayload(packet.payload_type));
         };
-        self.session.hear(stamp, &packet, Content::Sound);
-        self.seen.first_packet.get_or_insert(stamp);
-        self.seen.last_packet = Some(stamp);
-        let samples = packet.payload.iter().map(|octet| law.decode(*octet));
+        let first = self.hearing.moments().first_sound.is_none();
+        let arrival = self.session.hear(stamp, &packet, Content::Sound);
+        self.hear_sound(stamp, arrival, packet.timestamp, law, packet.payload);
+        first.then_some(Remark::First { codec })
+    }
+
+    fn hear_sound(
+        &mut self,
+        stamp: Instant,
+        arrival: Arrival,
+        timestamp: u32,
+        law: Law,
+        payload: &[u8],
+    ) {
+        self.decoded.clear();
+        self.decoded
+            .extend(payload.iter().map(|octet| law.decode(*octet)));
+        self.hearing.sound(stamp, arrival, &self.decoded);
+        let samples = self.decoded.iter().copied();
         if self.answered.is_some() {
             self.echo.hear(samples.clone());
         }
@@ -358,16 +403,11 @@ impl Media {
             meter.hear(samples.clone());
         }
         if let Some(heard) = &mut self.heard {
-            heard.hear(stamp, packet.timestamp, samples);
+            heard.hear(stamp, timestamp, samples);
             if self.answered.is_none() {
                 heard.forget_early();
             }
         }
-        if self.seen.first_sound.is_none() {
-            self.seen.first_sound = Some(stamp);
-            return Some(Remark::First { codec });
-        }
-        None
     }
 
     pub(super) fn sent_late(&mut self, late: Duration) {
@@ -388,13 +428,13 @@ impl Media {
             jitter_ms: self.session.jitter_ms(),
             send_late_p99_us: self.send_late.p99_us(),
             receive_lag_p99_us: self.receive_lag.p99_us(),
-            wrong_source: self.seen.wrong_source,
-            wrong_payload: self.seen.wrong_payload,
             round_trip: self.session.round_trip(),
-            first_packet_after: None,
         }
     }
 }
+
+/// Static payload type of comfort noise (RFC 3389 §4); it comes unasked where silence is suppressed.
+const COMFORT_NOISE: u8 = 13;
 
 const fn outgoing(component: Component, to: SocketAddr, packet: Vec<u8>, due: Instant) -> Outgoing {
     Outgoing {

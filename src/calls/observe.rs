@@ -4,6 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::recording::Recording;
+use crate::quality::codec::Codec;
+use crate::quality::hearing::Hearing;
+use crate::quality::media_state::HeardBack;
+use crate::rtp::Stream;
+use crate::rtp::session::FarEnd;
 pub use crate::sip::endpoint::Direction;
 use crate::time::Instant;
 
@@ -60,14 +65,8 @@ pub struct RtpSeen {
     pub send_late_p99_us: u64,
     /// Wake-up to kernel stamp of received packets, 99th percentile, microseconds.
     pub receive_lag_p99_us: u64,
-    /// RTP packets from another host than agreed in SDP; counted, else ignored.
-    pub wrong_source: u64,
-    /// Packets of another payload type than agreed, or no RTP at all; counted, else ignored.
-    pub wrong_payload: u64,
     /// Round trip by RTCP (RFC 3550 §6.4.1), the last one measured.
     pub round_trip: Option<Duration>,
-    /// From the 2xx to the first packet of any kind: a digit comes by the same path as a voice.
-    pub first_packet_after: Option<Duration>,
 }
 
 impl RtpSeen {
@@ -90,6 +89,32 @@ impl RtpSeen {
 )]
 const fn figure(count: u64) -> f64 {
     count as f64
+}
+
+/// What a call let us hear, and what the far end says of us, as it was counted.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// Each source of the far end.
+    pub streams: Vec<Stream>,
+    pub hearing: Hearing,
+    /// What carried the voice.
+    pub codec: Option<Codec>,
+    pub far_end: FarEnd,
+    /// By RTCP, the last one measured.
+    pub round_trip: Option<Duration>,
+}
+
+impl Leg {
+    /// What their reports say of whether they hear us.
+    #[must_use]
+    pub fn heard_back(&self) -> HeardBack {
+        match &self.far_end.about_us {
+            // They report on us only once something came; 255 is all of it lost since the last report.
+            Some(block) if block.fraction_lost == u8::MAX => HeardBack::No,
+            Some(_) => HeardBack::Yes,
+            None => HeardBack::Unknown,
+        }
+    }
 }
 
 /// The echo of our own chirp.
@@ -140,7 +165,7 @@ pub struct Live {
 }
 
 /// Everything a judge may want to know of one task.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Observed {
     pub started: Instant,
     pub finished: Instant,
@@ -151,6 +176,8 @@ pub struct Observed {
     pub answer_after: Option<Duration>,
     /// From the 2xx to the first sound, digits apart; zero when early media came before.
     pub first_media_after: Option<Duration>,
+    /// From the 2xx to the first packet of any kind: a digit comes by the same path as a voice.
+    pub first_packet_after: Option<Duration>,
     /// From the 2xx to the last RTP packet.
     pub last_media_after: Option<Duration>,
     pub early_media: bool,
@@ -163,6 +190,10 @@ pub struct Observed {
     /// The announcement of the plan; known once the call was examined.
     pub prompt: Option<PromptHeard>,
     pub rtp: RtpSeen,
+    /// All that was heard; `None` without sound.
+    pub leg: Option<Box<Leg>>,
+    /// When the 2xx of a call came, and when we began to leave: between them it was to be heard.
+    pub answered: Option<Instant>,
     /// Server or User-Agent of the far end.
     pub server: Option<String>,
     /// From the 2xx until we hung up; longer than planned only if we came late ourselves.
@@ -187,6 +218,7 @@ impl Observed {
             progress_after: None,
             answer_after: None,
             first_media_after: None,
+            first_packet_after: None,
             last_media_after: None,
             early_media: false,
             dtmf: String::new(),
@@ -194,6 +226,8 @@ impl Observed {
             echoed: None,
             prompt: None,
             rtp: RtpSeen::default(),
+            leg: None,
+            answered: None,
             server: None,
             held: None,
             goodbye_unanswered: false,

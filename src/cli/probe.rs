@@ -119,7 +119,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let sip = Sip::of(&check).expect("all three kinds are SIP");
     let report = match place(sip, &common) {
-        Ok(observed) => Report::seen(sip.judge(&observed), observed),
+        Ok(observed) => Report::seen(sip.judge(&observed), sip.report(&observed), observed),
         Err(failure) => Report::unseen(Verdict::down(failure)),
     };
     say(&if common.json {

@@ -1,27 +1,21 @@
 //! The `call` probe: place a call, listen, hang up; the oracle of a line.
 
+mod heard;
+mod sound;
+
 use std::time::Duration;
+
+use heard::Heard;
 
 use super::{Account, Blame, Failure, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
 use crate::calls::script::{CallPlan, Credentials, Keep, MediaPlan, Purpose, Route};
-use crate::quality::limits::{Breach, Limits, Measured, breaches};
+use crate::quality::leg::Report;
+use crate::quality::limits::{Limits, Severity, breaches};
 use crate::sip::Transport;
-
-/// Sound that we sent later than this, one packet in a hundred, says more about us than about the line.
-const OWN_LATENESS_US_MAX: u64 = 5_000;
-
-/// Half a second of sound: fewer packets from a foreign host are strays of another call.
-const STREAM_PACKETS_MIN: u64 = 25;
-
-/// Our tone at −16 dBm0 comes back at about −19 dBov; weaker than this it is noise, not an echo.
-const ECHO_DBOV_MIN: f64 = -45.0;
 
 /// Coming so late to hang up or to give up says that we stood still: overload, suspend, a stepped clock.
 const STOOD_STILL: Duration = Duration::from_secs(1);
-
-/// An echo that is silent for so long before we hang up has stopped: no loss and no jitter looks like it.
-const STOPPED: Duration = Duration::from_secs(1);
 
 /// A call of eight seconds with RTP of 50 packets a second both ways is 160 kB; four times that is a flood.
 const PACKET_BYTES_MAX: usize = 640 << 10;
@@ -126,15 +120,26 @@ impl Settings {
     /// What was seen, as a verdict with its figures.
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
+        let heard = Heard::of(observed, self.hear);
+        self.judge_heard(observed, &heard)
+    }
+
+    /// The whole report of what was heard; `None` when the call was not answered or had no sound.
+    #[must_use]
+    pub fn report(&self, observed: &Observed) -> Option<Report> {
+        heard::report(observed, self.hear)
+    }
+
+    fn judge_heard(&self, observed: &Observed, heard: &Heard) -> Verdict {
         let verdict = self
             .judge_login(observed)
             .or_else(|| sip::judge(observed))
-            .or_else(|| self.judge_source(observed).map(Verdict::degraded))
-            .or_else(|| self.judge_sound(observed).map(Verdict::down))
+            .or_else(|| self.judge_sound(observed, heard))
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
-            .or_else(|| self.judge_quality(observed))
+            .or_else(|| self.judge_quality(heard))
             .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
-        measured(self.doubted(verdict, observed), observed)
+        let verdict = sip::measured(self.doubted(verdict, observed), observed);
+        heard.measures(verdict, observed)
     }
 
     /// What went wrong while we stood still ourselves is not theirs.
@@ -166,23 +171,6 @@ impl Settings {
         }
     }
 
-    /// Sound came, all of it from a host that the SDP does not name: most gateways let it pass, and a
-    /// strict firewall does not.
-    fn judge_source(&self, observed: &Observed) -> Option<Failure> {
-        let elsewhere = observed.rtp.wrong_source;
-        if self.hear == Hear::Nothing
-            || observed.first_media_after.is_some()
-            || elsewhere < STREAM_PACKETS_MIN
-        {
-            return None;
-        }
-        let words = format!(
-            "{elsewhere} RTP packets came, all from another host than the SDP names: look at its media \
-             address (NAT, several interfaces)"
-        );
-        Some(Failure::new(Blame::Misbehaved, "wrong_source", words))
-    }
-
     /// Which of the signatures was heard: that one and nothing else, for digits too many are another
     /// application.
     #[must_use]
@@ -203,79 +191,6 @@ impl Settings {
         } else {
             None
         }
-    }
-
-    /// An answered call on which the caller would hear nothing, or not be heard, is no call.
-    fn judge_sound(&self, observed: &Observed) -> Option<Failure> {
-        if self.hear == Hear::Nothing {
-            return None;
-        }
-        let Some(first) = observed.first_media_after else {
-            let words = if observed.rtp.first_packet_after.is_some() {
-                "answered and signed by digits, and no sound came after them: the caller hears silence"
-            } else {
-                "answered, and not one RTP packet came: the caller hears silence; \
-                 look at the RTP ports, the firewall and the addresses in the SDP"
-            };
-            return Some(Failure::new(Blame::Silent, "no_media", words));
-        };
-        // Digits are heard before the sound that follows them.
-        let first = observed.rtp.first_packet_after.unwrap_or(first);
-        if first > self.media_within {
-            return Some(Failure::new(
-                Blame::Silent,
-                "late_media",
-                format!(
-                    "the first sound came {} ms after the answer, limit {} ms: callers hang up",
-                    first.as_millis(),
-                    self.media_within.as_millis()
-                ),
-            ));
-        }
-        let echo = observed
-            .echo_dbov
-            .is_some_and(|level| level >= ECHO_DBOV_MIN);
-        // An echo that has not begun because the far end is gone is no one-way audio.
-        let gone = observed
-            .goodbye_unanswered
-            .then(|| self.judge_end_of_sound(observed));
-        if let Some(stopped) = gone.flatten() {
-            return Some(stopped);
-        }
-        if self.hear == Hear::Echo && !echo {
-            let words = match observed.echo_dbov {
-                Some(level) => format!(
-                    "our tone came back at {level:.0} dBov only: the caller is hardly heard"
-                ),
-                None => {
-                    "RTP comes, and our own tone does not come back: one-way audio, the caller is \
-                         not heard; or this number does not echo"
-                        .to_owned()
-                }
-            };
-            return Some(Failure::new(Blame::Misbehaved, "one_way_audio", words));
-        }
-        self.judge_end_of_sound(observed)
-    }
-
-    /// A far end that dies in the call loses no packet by its numbers: the echo just stops.
-    fn judge_end_of_sound(&self, observed: &Observed) -> Option<Failure> {
-        let we_hung_up = matches!(observed.outcome, Outcome::Completed { .. });
-        let last = observed.last_media_after.unwrap_or_default();
-        let silent = observed.held.unwrap_or(self.hold).saturating_sub(last);
-        if self.hear != Hear::Echo || !we_hung_up || silent <= STOPPED {
-            return None;
-        }
-        Some(Failure::new(
-            Blame::Silent,
-            "media_stopped",
-            format!(
-                "the sound stopped {:.1} s after the answer, {:.1} s before we hung up: the far end died in \
-                 the call, or the way there broke",
-                last.as_secs_f64(),
-                silent.as_secs_f64()
-            ),
-        ))
     }
 
     /// The call can be held, but something is not as agreed.
@@ -325,66 +240,31 @@ impl Settings {
         })
     }
 
-    /// Loss and jitter; when our own thread was late they say nothing about the line.
-    fn judge_quality(&self, observed: &Observed) -> Option<Verdict> {
-        if self.hear == Hear::Nothing {
+    /// The figures of what was heard against the limits of this line; when our own thread was late they say
+    /// nothing about it, and that is told as a fault of our own.
+    fn judge_quality(&self, heard: &Heard) -> Option<Verdict> {
+        if self.hear == Hear::Nothing || heard.excluded {
             return None;
         }
-        let rtp = &observed.rtp;
-        let measured = Measured {
-            loss_percent: Some(rtp.loss_percent()),
-            jitter_ms: Some(rtp.jitter_ms),
-            ..Measured::default()
-        };
-        let failure = broken(breaches(&self.limits, &measured).first()?);
-        // The call is proven all the same; that we are late is told as a fault of our own.
-        let late = rtp.send_late_p99_us.max(rtp.receive_lag_p99_us);
-        (late <= OWN_LATENESS_US_MAX).then(|| Verdict::degraded(failure))
+        let breaches = breaches(&self.limits, &heard.measured);
+        let worst = breaches.first()?;
+        let words: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+        let failure = Failure::new(Blame::Misbehaved, worst.metric.key(), words.join("; "));
+        Some(match worst.severity {
+            Severity::Down => Verdict::down(failure),
+            Severity::Severe | Severity::Degraded => Verdict::degraded(failure),
+        })
     }
-}
-
-/// The worst breach as a failure; its code is the key of the metric.
-fn broken(breach: &Breach) -> Failure {
-    Failure::new(Blame::Misbehaved, breach.metric.key(), breach.to_string())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of packets stay far below 2^52"
-)]
-const fn figure(count: u64) -> f64 {
-    count as f64
-}
-
-fn measured(verdict: Verdict, observed: &Observed) -> Verdict {
-    let ms = |span: Duration| span.as_secs_f64() * 1000.0;
-    let mut verdict = sip::measured(verdict, observed);
-    if let Some(after) = observed.first_media_after {
-        let rtp = &observed.rtp;
-        verdict = verdict
-            .measuring("first_media_ms", ms(after))
-            .measuring("rtp_sent_packets", figure(rtp.sent))
-            .measuring("rtp_received_packets", figure(rtp.received))
-            .measuring("rtp_loss_percent", rtp.loss_percent())
-            .measuring("rtp_jitter_ms", rtp.jitter_ms)
-            .measuring("own_send_late_p99_us", figure(rtp.send_late_p99_us))
-            .measuring("own_receive_lag_p99_us", figure(rtp.receive_lag_p99_us));
-    }
-    if let Some(level) = observed.echo_dbov {
-        verdict = verdict.measuring("echo_dbov", level);
-    }
-    if let Some(echoed) = &observed.echoed {
-        verdict = verdict.measuring("audio_round_trip_ms", ms(echoed.round_trip));
-    }
-    verdict
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::observe::RtpSeen;
     use crate::probe::Word;
     use crate::probe::sip::tests::a_good_call;
+    use crate::quality::limits::Measured;
+    use crate::quality::media_state::MediaState;
+    use crate::quality::scale::Mos;
 
     fn settings() -> Settings {
         Settings {
@@ -396,63 +276,83 @@ mod tests {
     #[test]
     fn what_a_caller_would_hear_decides() {
         let good = a_good_call();
-        let rtp = |lost, jitter_ms, send_late_p99_us| RtpSeen {
-            lost,
-            jitter_ms,
-            send_late_p99_us,
-            ..good.rtp.clone()
+        let measured = |loss_percent, jitter_ms| Measured {
+            loss_percent: Some(loss_percent),
+            jitter_ms: Some(jitter_ms),
+            ..Measured::default()
+        };
+        let heard = |state| Heard {
+            state,
+            measured: measured(0.0, 0.4),
+            excluded: false,
+        };
+        let fine = heard(MediaState::Ok);
+        let silent = Observed {
+            first_media_after: None,
+            first_packet_after: None,
+            last_media_after: None,
+            echo_dbov: None,
+            ..good.clone()
         };
         let cases = [
-            ("signed and echoed", good.clone(), Word::Good, None),
+            (
+                "signed and echoed",
+                good.clone(),
+                fine.clone(),
+                Word::Good,
+                None,
+            ),
             (
                 "silence after the answer",
-                Observed {
-                    first_media_after: None,
-                    last_media_after: None,
-                    ..good.clone()
-                },
+                silent.clone(),
+                heard(MediaState::NoMedia),
                 Word::Down,
                 Some("no_media"),
             ),
             (
                 "digits, and silence after them",
                 Observed {
-                    first_media_after: None,
-                    rtp: RtpSeen {
-                        first_packet_after: Some(Duration::from_millis(300)),
-                        ..good.rtp.clone()
-                    },
-                    ..good.clone()
+                    first_packet_after: Some(Duration::from_millis(300)),
+                    ..silent.clone()
                 },
+                heard(MediaState::NoMedia),
                 Word::Down,
                 Some("no_media"),
             ),
             (
-                "a stray packet of another call, and silence",
-                Observed {
-                    first_media_after: None,
-                    last_media_after: None,
-                    rtp: RtpSeen {
-                        wrong_source: 1,
-                        ..good.rtp.clone()
-                    },
-                    ..good.clone()
-                },
-                Word::Down,
-                Some("no_media"),
-            ),
-            (
-                "sound from another host than the SDP names",
-                Observed {
-                    first_media_after: None,
-                    rtp: RtpSeen {
-                        wrong_source: 120,
-                        ..good.rtp.clone()
-                    },
-                    ..good.clone()
-                },
+                "sound from another host",
+                silent.clone(),
+                heard(MediaState::WrongSrc),
                 Word::Degraded,
                 Some("wrong_source"),
+            ),
+            (
+                "sound of another type",
+                silent,
+                heard(MediaState::WrongPt),
+                Word::Down,
+                Some("wrong_payload"),
+            ),
+            (
+                "nothing but hiss",
+                good.clone(),
+                heard(MediaState::CnOnly),
+                Word::Down,
+                Some("comfort_noise_only"),
+            ),
+            (
+                "packets of nothing",
+                good.clone(),
+                heard(MediaState::DigitalSilence),
+                Word::Down,
+                Some("digital_silence"),
+            ),
+            (
+                "faint",
+                good.clone(),
+                heard(MediaState::LowLevel),
+                Word::Degraded,
+                Some("low_level"),
             ),
             (
                 "we are not heard",
@@ -460,15 +360,7 @@ mod tests {
                     echo_dbov: None,
                     ..good.clone()
                 },
-                Word::Down,
-                Some("one_way_audio"),
-            ),
-            (
-                "hardly heard",
-                Observed {
-                    echo_dbov: Some(-60.0),
-                    ..good.clone()
-                },
+                heard(MediaState::OneWay),
                 Word::Down,
                 Some("one_way_audio"),
             ),
@@ -478,6 +370,7 @@ mod tests {
                     last_media_after: Some(Duration::from_millis(1200)),
                     ..good.clone()
                 },
+                heard(MediaState::Stopped),
                 Word::Down,
                 Some("media_stopped"),
             ),
@@ -491,6 +384,7 @@ mod tests {
                     last_media_after: Some(Duration::from_millis(1200)),
                     ..good.clone()
                 },
+                heard(MediaState::Stopped),
                 Word::Degraded,
                 Some("hung_up_early"),
             ),
@@ -502,6 +396,7 @@ mod tests {
                     goodbye_unanswered: true,
                     ..good.clone()
                 },
+                heard(MediaState::Stopped),
                 Word::Down,
                 Some("media_stopped"),
             ),
@@ -512,6 +407,7 @@ mod tests {
                     last_media_after: Some(Duration::from_millis(700)),
                     ..good.clone()
                 },
+                heard(MediaState::Stopped),
                 Word::Down,
                 Some("one_way_audio"),
             ),
@@ -522,6 +418,7 @@ mod tests {
                     last_media_after: Some(Duration::from_millis(1500)),
                     ..good.clone()
                 },
+                heard(MediaState::Stopped),
                 Word::Blind,
                 Some("own_overload"),
             ),
@@ -531,6 +428,7 @@ mod tests {
                     goodbye_unanswered: true,
                     ..good.clone()
                 },
+                fine.clone(),
                 Word::Degraded,
                 Some("goodbye_unanswered"),
             ),
@@ -538,8 +436,10 @@ mod tests {
                 "sound after three seconds",
                 Observed {
                     first_media_after: Some(Duration::from_secs(3)),
+                    first_packet_after: Some(Duration::from_secs(3)),
                     ..good.clone()
                 },
+                fine.clone(),
                 Word::Down,
                 Some("late_media"),
             ),
@@ -549,6 +449,7 @@ mod tests {
                     dtmf: String::new(),
                     ..good.clone()
                 },
+                fine.clone(),
                 Word::Degraded,
                 Some("no_signature"),
             ),
@@ -558,6 +459,7 @@ mod tests {
                     dtmf: "*3#".into(),
                     ..good.clone()
                 },
+                fine.clone(),
                 Word::Degraded,
                 Some("wrong_signature"),
             ),
@@ -570,42 +472,122 @@ mod tests {
                     },
                     ..good.clone()
                 },
+                fine.clone(),
                 Word::Degraded,
                 Some("hung_up_early"),
             ),
             (
                 "one packet in ten lost",
-                Observed {
-                    rtp: rtp(17, 0.4, 100),
-                    ..good.clone()
+                good.clone(),
+                Heard {
+                    measured: measured(10.0, 0.4),
+                    ..fine.clone()
                 },
                 Word::Degraded,
                 Some("loss_percent"),
             ),
             (
                 "jitter",
-                Observed {
-                    rtp: rtp(0, 55.0, 100),
-                    ..good.clone()
+                good.clone(),
+                Heard {
+                    measured: measured(0.0, 55.0),
+                    ..fine.clone()
                 },
                 Word::Degraded,
                 Some("jitter_ms"),
             ),
             (
                 "jitter of our own making",
-                Observed {
-                    rtp: rtp(0, 55.0, 9_000),
-                    ..good.clone()
+                good.clone(),
+                Heard {
+                    measured: measured(0.0, 55.0),
+                    excluded: true,
+                    ..fine.clone()
                 },
                 Word::Good,
                 None,
             ),
+            (
+                "as good as no call",
+                good.clone(),
+                Heard {
+                    measured: Measured {
+                        mos_cq: Some(Mos::new(2.0)),
+                        ..Measured::default()
+                    },
+                    ..fine
+                },
+                Word::Down,
+                Some("mos_cq"),
+            ),
         ];
-        for (name, observed, word, code) in cases {
-            let verdict = settings().judge(&observed);
+        for (name, observed, heard, word, code) in cases {
+            let verdict = settings().judge_heard(&observed, &heard);
             let failure = verdict.failure.map(|failure| failure.code.into_owned());
             assert_eq!((verdict.word, failure.as_deref()), (word, code), "{name}");
         }
+    }
+
+    #[test]
+    fn after_an_announcement_silence_may_follow() {
+        let settings = Settings {
+            hear: Hear::Anything,
+            signatures: Vec::new(),
+            ..settings()
+        };
+        let heard = |state, active_dbov| Heard {
+            state,
+            measured: Measured {
+                active_dbov,
+                ..Measured::default()
+            },
+            excluded: false,
+        };
+        for (name, heard, word) in [
+            (
+                "it ended",
+                heard(MediaState::Stopped, Some(-20.0)),
+                Word::Good,
+            ),
+            (
+                "and then nothing",
+                heard(MediaState::DigitalSilence, Some(-20.0)),
+                Word::Good,
+            ),
+            (
+                "nothing at all",
+                heard(MediaState::DigitalSilence, None),
+                Word::Down,
+            ),
+        ] {
+            assert_eq!(
+                settings.judge_heard(&a_good_call(), &heard).word,
+                word,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_breach_is_told_the_worst_first() {
+        let heard = Heard {
+            state: MediaState::Ok,
+            measured: Measured {
+                loss_percent: Some(2.0),
+                loss_run: Some(9),
+                mos_cq: Some(Mos::new(3.0)),
+                ..Measured::default()
+            },
+            excluded: false,
+        };
+        let failure = settings()
+            .judge_heard(&a_good_call(), &heard)
+            .failure
+            .unwrap();
+        assert_eq!(
+            failure.words,
+            "MOS-CQ 3, limit 3.1; packet loss 2 %, limit 1 %; longest run of lost packets 9, limit 4"
+        );
     }
 
     #[test]
@@ -623,7 +605,12 @@ mod tests {
                 ..a_good_call()
             };
             assert_eq!(settings().signature_in(&observed), heard, "{dtmf}");
-            let is_good = settings().judge(&observed).word == Word::Good;
+            let fine = Heard {
+                state: MediaState::Ok,
+                measured: Measured::default(),
+                excluded: false,
+            };
+            let is_good = settings().judge_heard(&observed, &fine).word == Word::Good;
             assert_eq!(is_good, heard.is_some(), "{dtmf}");
         }
     }

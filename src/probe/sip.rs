@@ -193,6 +193,9 @@ pub(super) mod tests {
             echo_dbov: Some(-19.0),
             echoed: None,
             prompt: None,
+            leg: None,
+            answered: None,
+            first_packet_after: Some(Duration::from_millis(40)),
             rtp: RtpSeen {
                 sent: 150,
                 received: 148,

@@ -5,6 +5,7 @@ use super::{Check, Verdict, call, options, register};
 use crate::calls::observe::Observed;
 use crate::calls::script::{Credentials, Route, Task};
 use crate::id::AccountId;
+use crate::quality::leg::Report;
 
 /// What has to be known before a route is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,15 @@ impl<'a> Sip<'a> {
             Self::Call(settings) => settings.judge(observed),
             Self::Register(settings) => settings.judge(observed),
             Self::Options(settings) => settings.judge(observed),
+        }
+    }
+
+    /// The whole report of what a call heard.
+    #[must_use]
+    pub fn report(self, observed: &Observed) -> Option<Report> {
+        match self {
+            Self::Call(settings) => settings.report(observed),
+            Self::Register(_) | Self::Options(_) => None,
         }
     }
 

@@ -102,6 +102,12 @@ impl Session {
         &self.streams
     }
 
+    /// The same, when nothing more is to come.
+    #[must_use]
+    pub fn into_streams(self) -> Vec<Stream> {
+        self.streams
+    }
+
     /// All sources together; each after the first is a restart.
     #[must_use]
     pub fn counts(&self) -> Counts {

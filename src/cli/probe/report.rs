@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use crate::calls::observe::{Direction, Observed, RtpSeen, Step};
 use crate::probe::{Failure, Verdict};
+use crate::quality;
 
 /// The verdict, and what it rests on.
 pub(super) struct Report {
     pub(super) verdict: Verdict,
     observed: Option<Box<Observed>>,
+    quality: Option<Box<quality::leg::Report>>,
 }
 
 #[derive(Serialize)]
@@ -23,6 +25,8 @@ struct Json<'a> {
     first_media_ms: Option<f64>,
     dtmf: &'a str,
     rtp: Rtp,
+    /// Every figure of what was heard; see docs/voice-quality.md.
+    quality: Option<&'a quality::leg::Report>,
     ladder: Vec<Rung<'a>>,
 }
 
@@ -44,9 +48,14 @@ struct Rung<'a> {
 }
 
 impl Report {
-    pub(super) fn seen(verdict: Verdict, observed: Observed) -> Self {
+    pub(super) fn seen(
+        verdict: Verdict,
+        quality: Option<quality::leg::Report>,
+        observed: Observed,
+    ) -> Self {
         Self {
             verdict,
+            quality: quality.map(Box::new),
             observed: Some(Box::new(observed)),
         }
     }
@@ -56,6 +65,7 @@ impl Report {
         Self {
             verdict,
             observed: None,
+            quality: None,
         }
     }
 
@@ -84,6 +94,7 @@ impl Report {
                 lost: rtp.lost,
                 jitter_ms: rounded(rtp.jitter_ms),
             },
+            quality: self.quality.as_deref(),
             ladder: self.ladder().iter().map(Rung::of).collect(),
         };
         serde_json::to_string(&json).expect("numbers and texts always print")
@@ -112,6 +123,9 @@ impl Report {
             if !figures.is_empty() {
                 writeln!(text, "{figures}").expect(infallible);
             }
+        }
+        if let Some(quality) = &self.quality {
+            writeln!(text, "{}", heard(quality)).expect(infallible);
         }
         match &self.verdict.failure {
             None => write!(text, "{}", self.verdict.word),
@@ -157,6 +171,33 @@ const fn arrow(direction: Direction) -> &'static str {
 }
 
 /// The figures of a call in one line; empty when there are none.
+/// What was heard in one line; `--json` has all of it.
+fn heard(report: &quality::leg::Report) -> String {
+    let mut parts = vec![format!("heard {}", report.media_state)];
+    if let Some(opinion) = &report.opinion {
+        let grounded = if opinion.codec.grounded {
+            ""
+        } else {
+            ", not grounded"
+        };
+        parts.push(format!(
+            "MOS-CQ {:.2} ({} {}{grounded}; {:.2} without concealment)",
+            opinion.mos_cq, opinion.codec.name, opinion.scale, opinion.mos_cq_bare
+        ));
+    }
+    if let Some(stream) = &report.stream {
+        let delay = stream.pdv.map_or(0.0, |pdv| pdv.p99_ms);
+        parts.push(format!(
+            "lost {:.1} %, {} in a row at most, delay variation {delay:.1} ms (p99)",
+            stream.loss_percent, stream.loss_runs.longest
+        ));
+    }
+    if let Some(level) = report.levels.and_then(|levels| levels.active_dbov) {
+        parts.push(format!("{level:.0} dBov"));
+    }
+    parts.join("; ")
+}
+
 fn figures(observed: &Observed) -> String {
     let mut parts = Vec::new();
     if let Some(answer) = observed.answer_after {
@@ -226,6 +267,9 @@ mod tests {
             echo_dbov: None,
             echoed: None,
             prompt: None,
+            leg: None,
+            answered: None,
+            first_packet_after: None,
             rtp: RtpSeen {
                 sent: 150,
                 received: 149,
@@ -248,10 +292,10 @@ mod tests {
 
     #[test]
     fn the_json_keeps_its_keys() {
-        let report = Report::seen(Verdict::good(Duration::from_millis(12)), observed());
+        let report = Report::seen(Verdict::good(Duration::from_millis(12)), None, observed());
         assert_eq!(
             report.json(),
-            r#"{"verdict":"good","failure":null,"answer_ms":12.345,"first_media_ms":20.0,"dtmf":"*1#","rtp":{"sent":150,"received":149,"lost":1,"jitter_ms":0.123},"ladder":[{"at_ms":0.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":0},{"at_ms":500.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":1},{"at_ms":512.0,"direction":"received","peer":"127.0.1.10:5060","what":"200 OK","repeat":0}]}"#
+            r#"{"verdict":"good","failure":null,"answer_ms":12.345,"first_media_ms":20.0,"dtmf":"*1#","rtp":{"sent":150,"received":149,"lost":1,"jitter_ms":0.123},"quality":null,"ladder":[{"at_ms":0.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":0},{"at_ms":500.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":1},{"at_ms":512.0,"direction":"received","peer":"127.0.1.10:5060","what":"200 OK","repeat":0}]}"#
         );
     }
 
@@ -263,7 +307,7 @@ mod tests {
         ));
         assert_eq!(
             report.json(),
-            r#"{"verdict":"blind","failure":{"blame":"ours","code":"no_secret","words":"env:X: the variable is not set"},"answer_ms":null,"first_media_ms":null,"dtmf":"","rtp":{"sent":0,"received":0,"lost":0,"jitter_ms":0.0},"ladder":[]}"#
+            r#"{"verdict":"blind","failure":{"blame":"ours","code":"no_secret","words":"env:X: the variable is not set"},"answer_ms":null,"first_media_ms":null,"dtmf":"","rtp":{"sent":0,"received":0,"lost":0,"jitter_ms":0.0},"quality":null,"ladder":[]}"#
         );
         assert_eq!(
             report.words(),
@@ -273,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_words_end_with_the_verdict() {
-        let report = Report::seen(Verdict::good(Duration::from_millis(12)), observed());
+        let report = Report::seen(Verdict::good(Duration::from_millis(12)), None, observed());
         assert_eq!(
             report.words(),
             "      0.0 ms  ->  127.0.1.10:5060       INVITE sip:1@127.0.1.10\n    \

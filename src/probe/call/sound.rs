@@ -1,0 +1,132 @@
+//! What the sound of an answered call says of it: a call on which the caller hears nothing, or is not heard, is no call.
+
+use std::time::Duration;
+
+use super::heard::{Heard, is_echoed};
+use super::{Hear, Settings};
+use crate::calls::observe::{Observed, Outcome};
+use crate::probe::{Blame, Failure, Verdict};
+use crate::quality::media_state::MediaState;
+
+impl Settings {
+    pub(super) fn judge_sound(&self, observed: &Observed, heard: &Heard) -> Option<Verdict> {
+        if self.hear == Hear::Nothing {
+            return None;
+        }
+        if let Some(late) = self.judge_delay(observed) {
+            return Some(Verdict::down(late));
+        }
+        match heard.state {
+            MediaState::Ok => None,
+            MediaState::NoMedia => Some(Verdict::down(no_media(observed))),
+            // Most gateways let it pass; a strict firewall does not.
+            MediaState::WrongSrc => Some(Verdict::degraded(Failure::new(
+                Blame::Misbehaved,
+                "wrong_source",
+                "all RTP came from another host than the SDP names: look at its media address (NAT, several \
+                 interfaces)",
+            ))),
+            MediaState::WrongPt => Some(Verdict::down(Failure::new(
+                Blame::Misbehaved,
+                "wrong_payload",
+                "all RTP came with a payload type that was not agreed: the caller hears noise or nothing; look at \
+                 the codecs and at transcoding",
+            ))),
+            MediaState::Stopped => self.judge_stopped(observed),
+            MediaState::CnOnly => Some(Verdict::down(Failure::new(
+                Blame::Misbehaved,
+                "comfort_noise_only",
+                "RTP comes and carries comfort noise only: the caller hears a hiss; look at what should speak there",
+            ))),
+            MediaState::DigitalSilence => self.judge_silence(heard),
+            MediaState::OneWay => Some(Verdict::down(one_way(observed))),
+            MediaState::LowLevel => Some(Verdict::degraded(Failure::new(
+                Blame::Misbehaved,
+                "low_level",
+                format!(
+                    "the sound is hardly heard: {:.0} dBov; look at gains and at the recording",
+                    heard.measured.active_dbov.unwrap_or_default()
+                ),
+            ))),
+        }
+    }
+
+    fn judge_delay(&self, observed: &Observed) -> Option<Failure> {
+        let first_sound = observed.first_media_after?;
+        // Digits are heard before the sound that follows them.
+        let first = observed.first_packet_after.unwrap_or(first_sound);
+        (first > self.media_within).then(|| {
+            Failure::new(
+                Blame::Silent,
+                "late_media",
+                format!(
+                    "the first sound came {} ms after the answer, limit {} ms: callers hang up",
+                    first.as_millis(),
+                    self.media_within.as_millis()
+                ),
+            )
+        })
+    }
+
+    /// A far end that dies in the call loses no packet by its numbers: the echo just stops. An announcement may end.
+    fn judge_stopped(&self, observed: &Observed) -> Option<Verdict> {
+        if self.hear != Hear::Echo || !matches!(observed.outcome, Outcome::Completed { .. }) {
+            return None;
+        }
+        // An echo that has not begun although the far end lives: it has nothing to send back.
+        if !is_echoed(observed) && !observed.goodbye_unanswered {
+            return Some(Verdict::down(one_way(observed)));
+        }
+        let last = observed.last_media_after.unwrap_or_default();
+        let silent = observed.held.unwrap_or(self.hold).saturating_sub(last);
+        Some(Verdict::down(Failure::new(
+            Blame::Silent,
+            "media_stopped",
+            format!(
+                "the sound stopped {} after the answer, {} before we hung up: the far end died in the call, or the \
+                 way there broke",
+                seconds(last),
+                seconds(silent)
+            ),
+        )))
+    }
+
+    /// After an announcement silence may follow; before it, and instead of an echo, it is a dead line.
+    fn judge_silence(&self, heard: &Heard) -> Option<Verdict> {
+        if self.hear == Hear::Anything && heard.measured.active_dbov.is_some() {
+            return None;
+        }
+        Some(Verdict::down(Failure::new(
+            Blame::Misbehaved,
+            "digital_silence",
+            "RTP comes and carries nothing: packets without loss, and the caller hears silence; look at what should \
+             speak there, and at muted or broken audio in the PBX",
+        )))
+    }
+}
+
+fn no_media(observed: &Observed) -> Failure {
+    let words = if observed.first_packet_after.is_some() {
+        "answered and signed by digits, and no sound came after them: the caller hears silence"
+    } else {
+        "answered, and not one RTP packet came: the caller hears silence; look at the RTP ports, the firewall and the \
+         addresses in the SDP"
+    };
+    Failure::new(Blame::Silent, "no_media", words)
+}
+
+fn one_way(observed: &Observed) -> Failure {
+    let words = match observed.echo_dbov {
+        Some(level) => {
+            format!("our tone came back at {level:.0} dBov only: the caller is hardly heard")
+        }
+        None => "RTP comes, and ours does not arrive there or does not come back: one-way audio, the caller is not heard; \
+                 or this number does not echo"
+            .to_owned(),
+    };
+    Failure::new(Blame::Misbehaved, "one_way_audio", words)
+}
+
+fn seconds(span: Duration) -> String {
+    format!("{:.1} s", span.as_secs_f64())
+}
