@@ -10,7 +10,6 @@ use crate::time::Instant;
 pub struct Jitter {
     last: Option<Seen>,
     ms: f64,
-    max_ms: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +34,6 @@ impl Jitter {
             self.ms = 0.0;
         } else {
             self.ms += (difference - self.ms) / 16.0;
-            self.max_ms = self.max_ms.max(self.ms);
         }
     }
 
@@ -47,11 +45,6 @@ impl Jitter {
     #[must_use]
     pub const fn ms(&self) -> f64 {
         self.ms
-    }
-
-    #[must_use]
-    pub const fn max_ms(&self) -> f64 {
-        self.max_ms
     }
 
     /// In timestamp units, as a report block carries it.
@@ -124,9 +117,9 @@ mod tests {
         let mut jitter = Jitter::default();
         jitter.hear(Instant(0), 0, 8000);
         jitter.hear(Instant(20_000_000), 4_000_000, 8000);
-        assert_eq!(jitter.max_ms().to_bits(), 0.0_f64.to_bits());
+        assert_eq!(jitter.ms().to_bits(), 0.0_f64.to_bits());
         jitter.hear(Instant(40_000_000), 4_000_160, 8000);
-        assert_eq!(jitter.max_ms().to_bits(), 0.0_f64.to_bits());
+        assert_eq!(jitter.ms().to_bits(), 0.0_f64.to_bits());
     }
 
     #[test]

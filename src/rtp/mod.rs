@@ -12,7 +12,7 @@ pub mod playout;
 pub mod rtcp;
 pub mod sender;
 pub mod session;
-pub mod skew;
+mod skew;
 pub mod source;
 pub mod spacing;
 pub mod stream;

@@ -14,7 +14,7 @@ use super::stream::Heard;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Playout {
     pub buffer: Buffer,
-    /// Mean delay that the buffer adds to the quickest packet.
+    /// Mean delay that the buffer adds to the first packet.
     pub nominal_ms: f64,
     /// Never came.
     pub lost: u64,
@@ -28,7 +28,6 @@ pub struct Playout {
 
 /// The buffers that are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Buffer {
     #[serde(rename = "fixed_50_ms")]
     Fixed50,

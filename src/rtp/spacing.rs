@@ -53,15 +53,15 @@ impl Spacing {
         content: Content,
         clock_rate: u32,
     ) {
+        let noise = content == Content::ComfortNoise;
+        let after_noise = std::mem::replace(&mut self.after_comfort_noise, noise);
+        let counts = !packet.marker && !noise && !after_noise;
         let first = *self.first_timestamp.get_or_insert(packet.timestamp);
         if packet.timestamp.wrapping_sub(first).cast_signed() < 0 {
             self.delta.hear(0.0, false);
             self.jitter.hear(0.0, false);
             return;
         }
-        let noise = content == Content::ComfortNoise;
-        let after_noise = std::mem::replace(&mut self.after_comfort_noise, noise);
-        let counts = !packet.marker && !noise && !after_noise;
         if let Some(last) = self.last_at.replace(at) {
             self.delta.hear(milliseconds(last, at), counts);
         }

@@ -44,7 +44,7 @@ pub struct Stream {
     /// Place of the highest sequence number in the log's own numbers, which no restart sets back.
     head: u32,
     /// Far from the others; believed once its successor comes.
-    stray: Option<Heard>,
+    stray: Option<Arrived>,
     payload_types: Vec<u8>,
     payload_type_changes: u32,
     last_sound_type: Option<u8>,
@@ -59,6 +59,14 @@ const LOG_MAX: usize = 180_000;
 const HEAD_START: u32 = 1000;
 /// More payload types than any offer of ours holds; a fuzzer's are not collected.
 const PAYLOAD_TYPES_MAX: usize = 16;
+
+/// What the log takes of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
+    at: Instant,
+    timestamp: u32,
+    content: Content,
+}
 
 /// A line of the log.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +119,8 @@ pub struct Figures {
     pub playout: [Playout; 3],
     /// Ten seconds each, behind the adaptive buffer.
     pub patches: Vec<Patch>,
-    /// See [`skew`].
+    /// Parts per million by which the sender's clock runs slow against ours, from the slope of the least
+    /// transit; `None` for less than ten seconds.
     pub skew_ppm: Option<f64>,
     pub jumps: Jumps,
     /// The commonest step of the timestamp from one packet to the next.
@@ -222,68 +231,53 @@ impl Stream {
         self.ended = self.ended.max(at);
         self.note_payload_type(packet.payload_type, content);
         self.spacing.hear(at, packet, content, self.clock_rate);
+        let arrived = Arrived {
+            at,
+            timestamp: packet.timestamp,
+            content,
+        };
         match arrival {
             Arrival::InOrder => {
                 self.head = self.head.saturating_add(u32::from(ahead));
-                self.hear_new(at, packet, content, self.head, u32::from(ahead));
+                self.place(arrived, self.head, u32::from(ahead));
             }
             Arrival::Reordered => {
-                let behind = ahead.wrapping_neg();
-                let number = self.head.saturating_sub(u32::from(behind));
-                self.hear_new(at, packet, content, number, 0);
+                let behind = u32::from(ahead.wrapping_neg());
+                self.place(arrived, self.head.saturating_sub(behind), 0);
             }
+            Arrival::Stray => self.stray = Some(arrived),
             Arrival::Restarted => {
                 self.jitter.forget_last();
-                self.head = self.head.saturating_add(2);
-                if let Some(stray) = self.stray.take() {
-                    self.write(Heard {
-                        number: self.head - 1,
-                        ..stray
-                    });
+                for arrived in self.stray.take().into_iter().chain([arrived]) {
+                    self.head = self.head.saturating_add(1);
+                    self.place(arrived, self.head, 1);
                 }
-                self.hear_new(at, packet, content, self.head, 1);
-            }
-            Arrival::Stray => {
-                self.stray = Some(Heard {
-                    at,
-                    transit_ns: 0,
-                    number: 0,
-                    epoch: self.clock.epoch,
-                    content,
-                });
             }
             Arrival::Duplicate => {}
         }
         arrival
     }
 
-    fn hear_new(
-        &mut self,
-        at: Instant,
-        packet: &Packet<'_>,
-        content: Content,
-        number: u32,
-        steps: u32,
-    ) {
+    /// A packet found its place, so many `steps` ahead of all others, 0 when it was overtaken.
+    fn place(&mut self, arrived: Arrived, number: u32, steps: u32) {
+        let Arrived {
+            at,
+            timestamp,
+            content,
+        } = arrived;
         let mut transit_ns = 0;
         if content == Content::Sound {
-            self.jitter.hear(at, packet.timestamp, self.clock_rate);
-            transit_ns = self
-                .clock
-                .hear(at, packet.timestamp, steps, self.clock_rate);
+            self.jitter.hear(at, timestamp, self.clock_rate);
+            transit_ns = self.clock.hear(at, timestamp, steps, self.clock_rate);
         }
-        self.write(Heard {
-            at,
-            transit_ns,
-            number,
-            epoch: self.clock.epoch,
-            content,
-        });
-    }
-
-    fn write(&mut self, heard: Heard) {
         if self.log.len() < LOG_MAX {
-            self.log.push(heard);
+            self.log.push(Heard {
+                at,
+                transit_ns,
+                number,
+                epoch: self.clock.epoch,
+                content,
+            });
         }
     }
 

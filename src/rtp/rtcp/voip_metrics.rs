@@ -1,4 +1,4 @@
-//! VoIP metrics block (RFC 3611 §4.7): what a receiver makes of a voice it hears.
+//! Metrics of a voice (RFC 3611 §4.7, block type 7): what a receiver makes of a voice it hears.
 //!
 //! Parts of a whole are in 1/256, cut off, 255 at most. What a device does not know it says with 127, or,
 //! of times, with 0.

@@ -111,7 +111,7 @@ impl Delay {
     }
 }
 
-/// The contents of a block of one type. The readers of rtcp-types know no VoIP metrics, and refuse delays of
+/// The contents of a block of one type. The readers of rtcp-types know none of a voice, and refuse delays of
 /// two sources.
 struct Octets<'a, const TYPE: u8>(&'a [u8]);
 

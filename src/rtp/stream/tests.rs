@@ -98,7 +98,9 @@ fn lost_by_channel(n: u32) -> bool {
 }
 
 /// Name, packets, then what tshark prints: packets and lost; delta and jitter, each least, mean, most.
-fn captures() -> Vec<(&'static str, Vec<Seen>, (u64, i64), [f64; 3], [f64; 3])> {
+type Capture = (&'static str, Vec<Seen>, (u64, i64), [f64; 3], [f64; 3]);
+
+fn captures() -> Vec<Capture> {
     let mut swapped = clean(500);
     swapped.swap(100, 101);
     (swapped[100].at, swapped[101].at) = (2000 * MS, 2020 * MS);
@@ -455,9 +457,13 @@ fn a_buffer_begins_anew_when_it_plays_nothing() {
 #[test]
 fn a_restart_of_the_numbers_is_a_jump_and_no_loss() {
     let restarted = with(200, |n, p| {
-        p.sequence_number += u16::from(n >= 100) * 30_000
+        p.sequence_number += u16::from(n >= 100) * 30_000;
+        p.timestamp += u32::from(n >= 100) * 1_000_000;
+        p.at += u64::from(n == 0) * 3 * MS;
     });
     let figures = figures(&restarted);
+    assert_eq!(figures.jumps.timestamp, 1);
+    assert!((figures.pdv.unwrap().max_ms - 3.0).abs() < 1e-6);
     assert_eq!((figures.jumps.sequence, figures.counts.missing), (1, 0));
     assert_eq!(
         (figures.loss_runs.runs, figures.burst.gap_packets),
