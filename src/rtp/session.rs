@@ -15,7 +15,7 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug)]
 pub struct Session {
     pub sender: Sender,
-    /// Every source of the far end, in order of first sight, [`STREAMS_MAX`] at most.
+    /// Every source of the far end, in order of first sight, 16 at most.
     streams: Vec<Stream>,
     /// The one that spoke last.
     present: usize,

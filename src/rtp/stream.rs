@@ -29,8 +29,8 @@ pub enum Content {
     Event,
 }
 
-/// One stream. The log takes the first [`LOG_MAX`] packets, 24 bytes each: 4.3 MB at most. What comes later
-/// is counted, and enters jitter and delta; it is missing from [`Pdv`], runs, bursts, playout and skew.
+/// One stream. The log takes the packets of its first hour, 24 bytes each: 4.3 MB at most. What comes later
+/// is counted, and enters jitter and delta; it is missing from delay variation, runs, bursts, playout and skew.
 #[derive(Clone, Debug)]
 pub struct Stream {
     ssrc: u32,
