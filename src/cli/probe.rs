@@ -170,7 +170,7 @@ impl Call {
             transport: transport(&uri, &self.common)?,
             hold,
             signatures: self.expect_dtmf.into_iter().collect(),
-            hear: call::Hear::Anything,
+            hear: call::Hear::AnythingWithOurTone,
             // The From of an account is its own address: PBXs find the account by it.
             from: format!("sip:{user}@{host}"),
             account: account.clone(),

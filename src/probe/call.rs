@@ -54,8 +54,11 @@ pub struct Settings {
 pub enum Hear {
     /// Our own tone, sent back by the far end: both directions carry sound.
     Echo,
-    /// RTP with any content: an announcement, music on hold.
+    /// RTP with any content: an announcement, music on hold. We are silent meanwhile, so a number that echoes
+    /// would be silent too.
     Anything,
+    /// The same, and our tone goes out and is measured if it comes back: for an engineer who tries a number.
+    AnythingWithOurTone,
     /// Signalling is all that is asked.
     Nothing,
 }
@@ -93,7 +96,7 @@ impl Settings {
             hold: self.hold,
             answer_within: self.answer_within,
             media: match self.hear {
-                Hear::Echo => MediaPlan::Tone,
+                Hear::Echo | Hear::AnythingWithOurTone => MediaPlan::Tone,
                 Hear::Anything => MediaPlan::Silence,
                 Hear::Nothing => MediaPlan::None,
             },

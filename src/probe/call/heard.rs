@@ -82,7 +82,8 @@ pub(super) fn report(observed: &Observed, hear: Hear) -> Option<Report> {
     let heard_back = match (hear, is_echoed(observed)) {
         (Hear::Echo, true) => HeardBack::Yes,
         (Hear::Echo, false) => HeardBack::No,
-        (Hear::Anything | Hear::Nothing, _) => leg.heard_back(),
+        (Hear::AnythingWithOurTone, true) => HeardBack::Yes,
+        (Hear::Anything | Hear::AnythingWithOurTone | Hear::Nothing, _) => leg.heard_back(),
     };
     // The sound of the far end, without the network's way there and back twice.
     let by_echo = observed.echoed.map(|echo| echo.round_trip);

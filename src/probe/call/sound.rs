@@ -93,7 +93,7 @@ impl Settings {
 
     /// After an announcement silence may follow; before it, and instead of an echo, it is a dead line.
     fn judge_silence(&self, heard: &Heard) -> Option<Verdict> {
-        if self.hear == Hear::Anything && heard.measured.active_dbov.is_some() {
+        if self.hear != Hear::Echo && heard.measured.active_dbov.is_some() {
             return None;
         }
         Some(Verdict::down(Failure::new(
