@@ -44,6 +44,12 @@ pub fn instant() -> Instant {
     Instant(u64::try_from(nanoseconds(ClockId::CLOCK_BOOTTIME)).unwrap_or(0))
 }
 
+/// Both clocks a little later than `then`: one reading, for what has come meanwhile.
+#[must_use]
+pub fn later_than(then: Now) -> Now {
+    then.after(instant().since(then.instant))
+}
+
 /// Sleeps until boot time is `until`, or a signal comes.
 pub fn sleep_until(until: Instant) {
     // Both errors end the sleep early, and whoever slept looks at the clock again anyway.

@@ -19,7 +19,7 @@ use super::udp::{self, UdpFlow};
 use super::{Trust, tls};
 use crate::calls::{FlowFault, Input};
 use crate::io::authorities;
-use crate::io::clock::Gap;
+use crate::io::clock::{self, Gap};
 use crate::sip::{FlowId, Transport};
 use crate::time::{Instant, Now};
 
@@ -303,6 +303,8 @@ impl Flows {
             let Ok(received) = self.inbox.receive(socket, Queue::Received) else {
                 break;
             };
+            // As for media: no stamp lies after the reading of its datagram.
+            let now = clock::later_than(now);
             for datagram in self.inbox.datagrams() {
                 dropped += flow.newly_dropped(datagram.ancillary.dropped);
                 let Some(from) = datagram.from else { continue };

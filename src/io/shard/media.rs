@@ -194,6 +194,9 @@ impl Media {
         if self.inbox.receive(socket.as_fd(), Queue::Received).is_err() {
             return;
         }
+        // Read after the datagrams: a stamp made since the thread woke, and was perhaps held up, must not
+        // look as if it lay in the future.
+        let now = clock::later_than(now);
         let mut dropped = 0;
         for datagram in self.inbox.datagrams() {
             dropped += udp::newly_dropped(seen, datagram.ancillary.dropped);
