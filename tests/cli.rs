@@ -200,6 +200,44 @@ fn reload_refuses_a_bad_file_and_says_when_nobody_listens() {
 }
 
 #[test]
+fn a_bad_network_that_cannot_be_is_refused_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("none/truth");
+    let nowhere = nowhere.to_str().unwrap();
+    let weather = write(folder.path(), "weather.toml", "[there]\ndelay = 5\n");
+    for (arguments, words) in [
+        (
+            &["--there", "loss = { p = 2, r = 1 }"][..],
+            "on the way there: loss.p = 2: write a number from 0 to 1",
+        ),
+        (&["--back", "delay_ms"], "--back is not as --help shows it"),
+        (&["--weather", &weather], "unknown field `delay`"),
+        (&["--weather", nowhere], "No such file"),
+        (&["--truth", nowhere], "No such file"),
+        (&["--to", "127.0.0.1:0"], "nobody listens on port 0"),
+        (
+            &["--rtcp", "--to", "127.0.0.1:65535"],
+            "there is none for RTCP",
+        ),
+        (
+            &["--listen", "192.0.2.1:0"],
+            "this address is on no interface of this machine",
+        ),
+    ] {
+        let mut all = vec!["impair"];
+        for (flag, value) in [("--listen", "127.0.0.1:0"), ("--to", "127.0.0.1:4000")] {
+            if !arguments.contains(&flag) {
+                all.extend([flag, value]);
+            }
+        }
+        all.extend(arguments);
+        let (code, out, err) = run(&all);
+        assert_eq!((code, out.as_str()), (Some(3), ""), "{arguments:?}: {err}");
+        assert!(err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
 fn the_shipped_sample_is_good() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/vigie.toml");
     let (code, out, err) = run(&["check", "--skip-references", sample]);

@@ -38,7 +38,8 @@ pub struct JobId(pub u64);
 pub struct MediaId(pub u32);
 
 /// Which port of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Component {
     Rtp,
     Rtcp,

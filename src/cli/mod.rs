@@ -13,6 +13,7 @@
 
 mod check;
 mod demo;
+mod impair;
 mod lab;
 mod probe;
 mod reload;
@@ -51,6 +52,8 @@ enum Verb {
     /// Break and mend the simulated plant of `vigie demo`
     #[command(subcommand)]
     Lab(lab::Arguments),
+    /// Be a bad network between two ends, and write down what became of each packet
+    Impair(impair::Arguments),
     /// Say in one word how the watched plant is
     Status(status::Arguments),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Verb::Probe(arguments) => probe::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),
+        Verb::Impair(arguments) => impair::run(arguments),
         Verb::Status(arguments) => status::run(arguments),
     };
     done.unwrap_or_else(|error| {

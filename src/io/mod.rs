@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config_file;
 pub mod daemon;
 pub mod dns;
+pub mod impair;
 pub mod lab;
 pub mod prober;
 pub mod route;

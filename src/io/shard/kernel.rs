@@ -55,7 +55,7 @@ struct Name([u8; NAME]);
 struct SegmentSize([u8; SEGMENT_SIZE]);
 
 /// Buffers for one batch of received datagrams, used again and again.
-pub(super) struct Inbox {
+pub(in crate::io) struct Inbox {
     /// Bytes for each datagram; longer ones are cut and said to be.
     size: usize,
     bytes: Vec<u8>,
@@ -81,18 +81,18 @@ struct Filled {
 
 /// One datagram of a batch.
 #[derive(Debug)]
-pub(super) struct Datagram<'a> {
-    pub(super) bytes: &'a [u8],
+pub(in crate::io) struct Datagram<'a> {
+    pub(in crate::io) bytes: &'a [u8],
     /// `None` when the kernel names no sender (or, on the error queue, no receiver).
-    pub(super) from: Option<SocketAddr>,
-    pub(super) ancillary: Ancillary,
+    pub(in crate::io) from: Option<SocketAddr>,
+    pub(in crate::io) ancillary: Ancillary,
     /// The datagram was longer than the buffer.
-    pub(super) cut: bool,
+    pub(in crate::io) cut: bool,
 }
 
 /// Which queue of a socket to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Queue {
+pub(in crate::io) enum Queue {
     Received,
     /// What routers and hosts said about datagrams that we sent (`IP_RECVERR`).
     Errors,
@@ -100,7 +100,7 @@ pub(super) enum Queue {
 
 impl Inbox {
     /// Room for `batch` datagrams (at most [`BATCH`]) of `size` bytes.
-    pub(super) fn new(batch: usize, size: usize) -> Self {
+    pub(in crate::io) fn new(batch: usize, size: usize) -> Self {
         let batch = batch.min(BATCH);
         Self {
             size,
@@ -117,7 +117,11 @@ impl Inbox {
     }
 
     /// Receives what is there without waiting; `WouldBlock` when nothing is.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, queue: Queue) -> io::Result<usize> {
+    pub(in crate::io) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        queue: Queue,
+    ) -> io::Result<usize> {
         self.filled.clear();
         // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, no lengths).
         let mut pieces: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
@@ -168,7 +172,7 @@ impl Inbox {
     }
 
     /// What the last `receive` brought.
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+    pub(in crate::io) fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         self.filled
             .iter()
             .enumerate()
@@ -290,7 +294,7 @@ impl Train {
 }
 
 /// Puts the calling thread under `SCHED_FIFO`; children of it start as ordinary threads.
-pub(super) fn become_realtime(priority: i32) -> io::Result<()> {
+pub(in crate::io) fn become_realtime(priority: i32) -> io::Result<()> {
     let parameter = libc::sched_param {
         sched_priority: priority,
     };

@@ -22,14 +22,18 @@ mod thread;
 mod tls;
 mod udp;
 
-pub(in crate::io) use kernel::clock_is_synchronised;
+pub(in crate::io) use kernel::{Inbox, Queue, become_realtime, clock_is_synchronised};
 pub use machine::Machine;
+pub(in crate::io) use pace::Lateness;
 pub use poll::Waker;
+pub(in crate::io) use poll::{Poll, Token};
 pub use ports::MediaPorts;
 pub use sockets::Sockets;
+pub(in crate::io) use thread::PRIORITY;
 pub use thread::{Refused, ShardHandle, run_one, turn};
 pub use tls::Trust;
 pub(in crate::io) use tls::rests_on_dates;
+pub(in crate::io) use udp::{bind, bind_fault, enlarge, local_towards, measure, newly_dropped};
 
 use crate::calls::JobId;
 use crate::calls::observe::{Live, Observed};

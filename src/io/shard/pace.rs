@@ -81,7 +81,7 @@ impl Ord for Entry {
 
 /// How late the thread was, in microseconds, as a histogram of fixed size (1 µs to 1 min, 1 %).
 #[derive(Debug)]
-pub(super) struct Lateness(hdrhistogram::Histogram<u32>);
+pub(in crate::io) struct Lateness(hdrhistogram::Histogram<u32>);
 
 impl Default for Lateness {
     fn default() -> Self {
@@ -93,12 +93,12 @@ impl Default for Lateness {
 }
 
 impl Lateness {
-    pub(super) fn record(&mut self, late: Duration) {
+    pub(in crate::io) fn record(&mut self, late: Duration) {
         self.0
             .saturating_record(u64::try_from(late.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
-    pub(super) fn p99(&self) -> Duration {
+    pub(in crate::io) fn p99(&self) -> Duration {
         Duration::from_micros(self.0.value_at_quantile(0.99))
     }
 

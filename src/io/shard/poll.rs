@@ -27,7 +27,7 @@ const READY: usize = 64;
 pub struct Waker(Arc<EventFd>);
 
 impl Waker {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::io) fn new() -> io::Result<Self> {
         let event = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         Ok(Self(Arc::new(event)))
     }
@@ -40,7 +40,7 @@ impl Waker {
 
 /// Epoll, timer and waker of one thread.
 #[derive(Debug)]
-pub(super) struct Poll {
+pub(in crate::io) struct Poll {
     epoll: Epoll,
     timer: TimerFd,
     /// What the timer is set to; `None` once it has fired.
@@ -52,7 +52,7 @@ pub(super) struct Poll {
 
 /// What an epoll event belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(in crate::io) enum Token {
     /// The timer or the waker: both are edge-triggered and only end the wait.
     Alarm,
     Flow(FlowId),
@@ -81,7 +81,7 @@ impl Token {
 }
 
 impl Poll {
-    pub(super) fn new(waker: Waker) -> io::Result<Self> {
+    pub(in crate::io) fn new(waker: Waker) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = TimerFd::new(
             ClockId::CLOCK_BOOTTIME,
@@ -111,7 +111,7 @@ impl Poll {
     }
 
     /// Puts a socket in; closing its last descriptor takes it out.
-    pub(super) fn watch(
+    pub(in crate::io) fn watch(
         &self,
         socket: impl AsFd,
         flags: EpollFlags,
@@ -129,7 +129,11 @@ impl Poll {
     }
 
     /// Waits until a socket is ready, the waker is used, or the deadline has come; not at all if `at_once`.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>, at_once: bool) -> io::Result<()> {
+    pub(in crate::io) fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        at_once: bool,
+    ) -> io::Result<()> {
         let timeout = if at_once || deadline.is_some_and(|at| at <= clock::instant()) {
             EpollTimeout::ZERO
         } else {
@@ -148,11 +152,11 @@ impl Poll {
     }
 
     /// How many sockets the last wait found ready; each is told by `ready`, once.
-    pub(super) fn take_ready(&mut self) -> usize {
+    pub(in crate::io) fn take_ready(&mut self) -> usize {
         std::mem::take(&mut self.ready_count)
     }
 
-    pub(super) fn ready(&self, index: usize) -> (Token, EpollFlags) {
+    pub(in crate::io) fn ready(&self, index: usize) -> (Token, EpollFlags) {
         let event = self.ready[index];
         (Token::of(event.data()), event.events())
     }

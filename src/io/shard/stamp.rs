@@ -8,11 +8,11 @@ use crate::time::Utc;
 
 /// The control messages of one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ancillary {
+pub(in crate::io) struct Ancillary {
     /// When the kernel received it (`SO_TIMESTAMPNS`).
-    pub(super) received: Option<Utc>,
+    pub(in crate::io) received: Option<Utc>,
     /// Datagrams that this socket dropped since it was opened, for want of room (`SO_RXQ_OVFL`).
-    pub(super) dropped: Option<u32>,
+    pub(in crate::io) dropped: Option<u32>,
     /// Why a datagram of ours did not arrive (`IP_RECVERR`).
     pub(super) error: Option<ExtendedError>,
 }

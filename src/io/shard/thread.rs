@@ -24,7 +24,7 @@ use crate::probe::{Blame, Failure};
 use crate::time::{Instant, Now};
 
 /// Above ordinary threads, below what the kernel itself runs in real time.
-const PRIORITY: i32 = 20;
+pub(in crate::io) const PRIORITY: i32 = 20;
 
 /// How long the last calls may take to end cleanly when the thread is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(3);

@@ -179,7 +179,7 @@ fn is_unjoinable(error: &io::Error) -> bool {
 }
 
 /// The drop counter of a socket only grows, and wraps.
-pub(super) fn newly_dropped(seen: &mut u32, dropped: Option<u32>) -> u32 {
+pub(in crate::io) fn newly_dropped(seen: &mut u32, dropped: Option<u32>) -> u32 {
     let Some(dropped) = dropped else { return 0 };
     let new = dropped.wrapping_sub(*seen);
     *seen = dropped;
@@ -187,7 +187,7 @@ pub(super) fn newly_dropped(seen: &mut u32, dropped: Option<u32>) -> u32 {
 }
 
 /// A UDP socket that never blocks, bound to exactly this address.
-pub(super) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+pub(in crate::io) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(
         Domain::for_address(local),
         Type::DGRAM.nonblocking().cloexec(),
@@ -198,14 +198,14 @@ pub(super) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Kernel receive stamps, and the counter of datagrams dropped for want of room.
-pub(super) fn measure(socket: &UdpSocket) {
+pub(in crate::io) fn measure(socket: &UdpSocket) {
     // Both exist on every supported kernel; without them stamps are later and drops unseen, so a
     // refusal is no reason to give up the call.
     let _ = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
     let _ = setsockopt(socket, sockopt::RxqOvfl, &1);
 }
 
-fn enlarge(socket: &UdpSocket, bytes: usize) {
+pub(in crate::io) fn enlarge(socket: &UdpSocket, bytes: usize) {
     // Beyond `net.core.rmem_max` only with CAP_NET_ADMIN; else as much as the system allows.
     if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_err() {
         let _ = setsockopt(socket, sockopt::RcvBuf, &bytes);
@@ -224,7 +224,10 @@ fn hear_errors(socket: &UdpSocket, peer: SocketAddr) {
 }
 
 /// The own address to bind: `0.0.0.0` would stand in Via, Contact and SDP, so the routing table is asked.
-pub(super) fn local_towards(local: SocketAddr, peer: SocketAddr) -> Result<SocketAddr, FlowFault> {
+pub(in crate::io) fn local_towards(
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> Result<SocketAddr, FlowFault> {
     if !local.ip().is_unspecified() {
         return Ok(local);
     }
@@ -244,7 +247,7 @@ pub(super) fn local_towards(local: SocketAddr, peer: SocketAddr) -> Result<Socke
 }
 
 /// Why an own address could not be bound.
-pub(super) fn bind_fault(local: SocketAddr, error: &io::Error) -> FlowFault {
+pub(in crate::io) fn bind_fault(local: SocketAddr, error: &io::Error) -> FlowFault {
     let advice = match error.raw_os_error() {
         Some(libc::EADDRNOTAVAIL) => ": this address is on no interface of this machine",
         Some(libc::EADDRINUSE) => ": another program holds this port",
