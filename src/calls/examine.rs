@@ -5,21 +5,23 @@
 
 use std::time::Duration;
 
-use super::observe::{Echoed, Observed};
+use super::observe::{Echoed, Observed, PromptHeard};
 use super::recording::{Heard, Recording};
 use super::speech::runs_backwards;
 use crate::audio::chirp;
+use crate::audio::prompt::{Reference, Word};
 
 /// An echo later than this is found no more, and is none that anybody could talk over.
 const ECHO_WITHIN: Duration = Duration::from_secs(2);
 
 impl Observed {
-    /// Adds what the recording of the call says.
-    pub fn examine(&mut self) {
+    /// Adds what the recording of the call says; `prompt`: the announcement that should have played.
+    pub fn examine(&mut self, prompt: Option<&Reference>) {
         let Some(recording) = &self.recording else {
             return;
         };
         self.echoed = echoed(recording);
+        self.prompt = prompt.and_then(|prompt| heard_prompt(recording, prompt));
     }
 }
 
@@ -56,6 +58,31 @@ fn find(heard: &Heard, sent: crate::time::Instant, backwards: bool) -> Option<Ec
         likeness: found.ncc,
         return_loss_db: found.return_loss_db,
     })
+}
+
+fn heard_prompt(recording: &Recording, prompt: &Reference) -> Option<PromptHeard> {
+    let heard = &recording.heard;
+    let answered = recording.answered?;
+    let compared = prompt.compare(&heard.samples);
+    Some(match (compared.word, compared.found) {
+        (Word::Right, Some(place)) => {
+            let offset = Duration::try_from_secs_f64(place.offset_ms.max(0.0) / 1000.0);
+            PromptHeard::Right {
+                after: (heard.begins + offset.unwrap_or_default()).since(answered),
+                from: millis(place.from_ms),
+                to: millis(place.to_ms),
+                length: millis(prompt.length_ms()),
+                whole: place.whole,
+                louder_db: place.louder_db,
+            }
+        }
+        (Word::Right | Word::Wrong, _) => PromptHeard::Wrong,
+        (Word::Nothing, _) => PromptHeard::Nothing,
+    })
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
 }
 
 fn to_f64(samples: usize) -> f64 {

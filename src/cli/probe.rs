@@ -1,7 +1,5 @@
 //! `vigie probe`: one measurement now, with its ladder and a verdict an engineer can act on.
 
-mod report;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,12 +12,12 @@ use crate::calls::observe::Observed;
 use crate::config::parse_duration;
 use crate::io::shard::{self, run_one};
 use crate::io::{dns, route};
+use crate::probe::report::Report;
 use crate::probe::task::Sip;
 use crate::probe::{Account, Check, Failure, Verdict, call, options, register};
 use crate::secret::SecretRef;
 use crate::sip::Transport;
 use crate::sip::header::{Scheme, Uri};
-use report::Report;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Arguments {
@@ -119,7 +117,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let sip = Sip::of(&check).expect("all three kinds are SIP");
     let report = match place(sip, &common) {
-        Ok(observed) => Report::seen(sip.judge(&observed), sip.report(&observed), observed),
+        Ok(mut observed) => {
+            observed.examine(None);
+            Report::seen(sip.judge(&observed), sip.report(&observed), observed)
+        }
         Err(failure) => Report::unseen(Verdict::down(failure)),
     };
     say(&if common.json {

@@ -13,6 +13,7 @@ pub mod options;
 pub mod perfdata;
 pub mod plugin;
 pub mod register;
+pub mod report;
 mod sip;
 pub mod socket;
 pub mod task;

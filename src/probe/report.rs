@@ -1,24 +1,27 @@
-//! What `vigie probe` prints: the ladder and the verdict, as words or as one JSON object. The keys of
-//! the JSON are a promise to scripts: they are added to, never changed.
+//! What is told of one SIP probe: the ladder and the verdict, as words or as one JSON object. `vigie probe`
+//! and `vigie call` print it; the evidence of a failed call is a file of it. The keys of the JSON are a
+//! promise to scripts: they are added to, never changed.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::calls::observe::{Direction, Observed, RtpSeen, Step};
-use crate::probe::{Failure, Verdict};
+use super::{Failure, Verdict};
+use crate::calls::observe::{Direction, Observed, PromptHeard, RtpSeen, Step};
 use crate::quality;
 
 /// The verdict, and what it rests on.
-pub(super) struct Report {
-    pub(super) verdict: Verdict,
+#[derive(Debug)]
+pub struct Report {
+    pub verdict: Verdict,
     observed: Option<Box<Observed>>,
     quality: Option<Box<quality::leg::Report>>,
 }
 
-#[derive(Serialize)]
-struct Json<'a> {
+/// The report as the object it prints.
+#[derive(Debug, Serialize)]
+pub struct Json<'a> {
     verdict: &'static str,
     failure: Option<&'a Failure>,
     answer_ms: Option<f64>,
@@ -28,9 +31,14 @@ struct Json<'a> {
     /// Every figure of what was heard; see docs/voice-quality.md.
     quality: Option<&'a quality::leg::Report>,
     ladder: Vec<Rung<'a>>,
+    /// From our mouth to our ear, by a chirp in the echo.
+    audio_round_trip_ms: Option<f64>,
+    /// `right`, `wrong`, `nothing`; none when no announcement is expected.
+    prompt: Option<&'static str>,
+    prompt_after_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Rtp {
     sent: u64,
     received: u64,
@@ -38,7 +46,7 @@ struct Rtp {
     jitter_ms: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Rung<'a> {
     at_ms: f64,
     direction: &'static str,
@@ -48,7 +56,8 @@ struct Rung<'a> {
 }
 
 impl Report {
-    pub(super) fn seen(
+    #[must_use]
+    pub fn seen(
         verdict: Verdict,
         quality: Option<quality::leg::Report>,
         observed: Observed,
@@ -61,7 +70,8 @@ impl Report {
     }
 
     /// Nothing was sent.
-    pub(super) const fn unseen(verdict: Verdict) -> Self {
+    #[must_use]
+    pub const fn unseen(verdict: Verdict) -> Self {
         Self {
             verdict,
             observed: None,
@@ -69,14 +79,22 @@ impl Report {
         }
     }
 
-    pub(super) fn json(&self) -> String {
+    /// One line.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(&self.object()).expect("numbers and texts always print")
+    }
+
+    #[must_use]
+    pub fn object(&self) -> Json<'_> {
         let silence = RtpSeen::default();
         let rtp = self
             .observed
             .as_ref()
             .map_or(&silence, |observed| &observed.rtp);
         let ms = |delay: Option<Duration>| delay.map(milliseconds);
-        let json = Json {
+        let observed = self.observed.as_deref();
+        Json {
             verdict: self.verdict.word.as_str(),
             failure: self.verdict.failure.as_ref(),
             answer_ms: ms(self
@@ -96,11 +114,17 @@ impl Report {
             },
             quality: self.quality.as_deref(),
             ladder: self.ladder().iter().map(Rung::of).collect(),
-        };
-        serde_json::to_string(&json).expect("numbers and texts always print")
+            audio_round_trip_ms: ms(observed.and_then(|seen| Some(seen.echoed?.round_trip))),
+            prompt: observed.and_then(|seen| seen.prompt).map(word),
+            prompt_after_ms: ms(observed.and_then(|seen| match seen.prompt? {
+                PromptHeard::Right { after, .. } => Some(after),
+                PromptHeard::Wrong | PromptHeard::Nothing => None,
+            })),
+        }
     }
 
-    pub(super) fn words(&self) -> String {
+    #[must_use]
+    pub fn words(&self) -> String {
         let infallible = "writing to a string cannot fail";
         let mut text = String::new();
         for step in self.ladder() {
@@ -162,6 +186,14 @@ impl<'a> Rung<'a> {
     }
 }
 
+const fn word(heard: PromptHeard) -> &'static str {
+    match heard {
+        PromptHeard::Right { .. } => "right",
+        PromptHeard::Wrong => "wrong",
+        PromptHeard::Nothing => "nothing",
+    }
+}
+
 const fn arrow(direction: Direction) -> &'static str {
     match direction {
         Direction::Sent => "->",
@@ -215,6 +247,21 @@ fn figures(observed: &Observed) -> String {
             "RTP {} sent, {} received, {} lost, jitter {:.1} ms",
             rtp.sent, rtp.received, rtp.lost, rtp.jitter_ms
         ));
+    }
+    if let Some(echoed) = &observed.echoed {
+        parts.push(format!(
+            "our sound back after {:.1} ms",
+            milliseconds(echoed.round_trip)
+        ));
+    }
+    if let Some(heard) = observed.prompt {
+        parts.push(match heard {
+            PromptHeard::Right { after, .. } => {
+                format!("announcement after {:.1} ms", milliseconds(after))
+            }
+            PromptHeard::Wrong => "another announcement".to_owned(),
+            PromptHeard::Nothing => "no announcement".to_owned(),
+        });
     }
     if let Some(granted) = observed.granted {
         parts.push(format!(
@@ -295,7 +342,7 @@ mod tests {
         let report = Report::seen(Verdict::good(Duration::from_millis(12)), None, observed());
         assert_eq!(
             report.json(),
-            r#"{"verdict":"good","failure":null,"answer_ms":12.345,"first_media_ms":20.0,"dtmf":"*1#","rtp":{"sent":150,"received":149,"lost":1,"jitter_ms":0.123},"quality":null,"ladder":[{"at_ms":0.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":0},{"at_ms":500.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":1},{"at_ms":512.0,"direction":"received","peer":"127.0.1.10:5060","what":"200 OK","repeat":0}]}"#
+            r#"{"verdict":"good","failure":null,"answer_ms":12.345,"first_media_ms":20.0,"dtmf":"*1#","rtp":{"sent":150,"received":149,"lost":1,"jitter_ms":0.123},"quality":null,"ladder":[{"at_ms":0.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":0},{"at_ms":500.0,"direction":"sent","peer":"127.0.1.10:5060","what":"INVITE sip:1@127.0.1.10","repeat":1},{"at_ms":512.0,"direction":"received","peer":"127.0.1.10:5060","what":"200 OK","repeat":0}],"audio_round_trip_ms":null,"prompt":null,"prompt_after_ms":null}"#
         );
     }
 
@@ -307,7 +354,7 @@ mod tests {
         ));
         assert_eq!(
             report.json(),
-            r#"{"verdict":"blind","failure":{"blame":"ours","code":"no_secret","words":"env:X: the variable is not set"},"answer_ms":null,"first_media_ms":null,"dtmf":"","rtp":{"sent":0,"received":0,"lost":0,"jitter_ms":0.0},"quality":null,"ladder":[]}"#
+            r#"{"verdict":"blind","failure":{"blame":"ours","code":"no_secret","words":"env:X: the variable is not set"},"answer_ms":null,"first_media_ms":null,"dtmf":"","rtp":{"sent":0,"received":0,"lost":0,"jitter_ms":0.0},"quality":null,"ladder":[],"audio_round_trip_ms":null,"prompt":null,"prompt_after_ms":null}"#
         );
         assert_eq!(
             report.words(),
