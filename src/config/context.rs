@@ -18,6 +18,8 @@ pub enum Reference {
     Readable(PathBuf),
     /// A program to run.
     Program(PathBuf),
+    /// An announcement that was learned and approved.
+    Prompt(String),
 }
 
 #[derive(Debug)]

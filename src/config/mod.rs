@@ -25,7 +25,7 @@ mod whole;
 
 pub use context::Reference;
 pub use error::ConfigError;
-pub use settings::{Settings, Vantage};
+pub use settings::{Evidence, Settings, Vantage};
 pub use target::Trunk;
 pub use value::parse_duration;
 
@@ -128,13 +128,20 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         references: RefCell::default(),
     };
     let vantage = root.section("vantage").as_ref().map(service::read_vantage);
-    let vantage = vantage.unwrap_or_default();
+    let evidence = root
+        .section("evidence")
+        .as_ref()
+        .map(service::read_evidence);
+    let prompts = root.section("prompts").as_ref().map(service::read_prompts);
+    let apart = Settings {
+        vantage: vantage.unwrap_or_default(),
+        evidence: evidence.unwrap_or_default(),
+        prompts: prompts.flatten(),
+        ..Settings::default()
+    };
     let settings = match root.section("service") {
-        Some(section) => service::read_service(&section, vantage, &context),
-        None => Settings {
-            vantage,
-            ..Settings::default()
-        },
+        Some(section) => service::read_service(&section, apart, &context),
+        None => apart,
     };
     let trunks: Vec<_> = root
         .named("trunk")

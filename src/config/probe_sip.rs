@@ -8,6 +8,7 @@ use super::reader::At;
 use super::sip::{TRANSPORTS, user_part};
 use super::value::print_duration;
 use crate::probe::call::{self, Hear};
+use crate::probe::prompt::{self, Prompt};
 use crate::probe::{Account, Check, options, register};
 use crate::secret::SecretRef;
 use crate::sip::emergency::is_emergency;
@@ -44,6 +45,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
             ("nothing", Hear::Nothing),
         ],
     );
+    let prompt = read_prompt(entry, hear);
     let send_dtmf = section.read("send_dtmf", digits);
     refuse_dialled_emergency(entry, send_dtmf.as_ref());
     let signatures = signatures
@@ -85,7 +87,12 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         answer_within: answer_within.map_or(usual.answer_within, |at| at.value),
         media_within: media_within.map_or(usual.media_within, |at| at.value),
         signatures,
-        hear: hear.unwrap_or(usual.hear),
+        hear: hear.unwrap_or(if prompt.is_some() {
+            Hear::Anything
+        } else {
+            usual.hear
+        }),
+        prompt,
         send_dtmf: send_dtmf.map_or(usual.send_dtmf, |at| at.value),
         limits: usual.limits,
         to: usual.to,
@@ -166,6 +173,43 @@ fn refuse_dialled_emergency(entry: &Entry<'_, '_>, digits: Option<&At<String>>) 
     if let Some(digits) = digits {
         refuse_emergency(entry, "send_dtmf", digits, &digits.value);
     }
+}
+
+/// `prompt`: the announcement that must play, where one is expected.
+fn read_prompt(entry: &Entry<'_, '_>, hear: Option<Hear>) -> Option<Prompt> {
+    let section = entry.section;
+    let name = section.read("prompt", prompt::name);
+    let within = section.duration(
+        "prompt_within",
+        Duration::from_millis(100)..=Duration::from_secs(30),
+    );
+    let Some(name) = name else {
+        if let Some(within) = within
+            && !section.has("prompt")
+        {
+            entry.wrong(
+                &within.span,
+                "\"prompt_within\" says when an announcement must begin, and there is no \"prompt\"; add one or \
+                 remove the line",
+            );
+        }
+        return None;
+    };
+    if matches!(hear, Some(Hear::Echo | Hear::Nothing)) {
+        entry.wrong(
+            &name.span,
+            "an announcement is neither an echo nor nothing; remove \"hear\", or write hear = \"anything\"",
+        );
+    }
+    entry.context.refer(
+        &name.span,
+        Reference::Prompt(name.value.clone()),
+        Some(entry.id.clone()),
+    );
+    Some(Prompt {
+        name: name.value,
+        within: within.map_or(prompt::WITHIN, |at| at.value),
+    })
 }
 
 fn read_signature(entry: &Entry<'_, '_>, text: &At<String>) -> Option<String> {

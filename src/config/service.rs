@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::context::{Context, Reference};
 use super::reader::{At, Section};
-use super::settings::{Settings, Vantage};
+use super::settings::{Evidence, Settings, Vantage};
 use crate::id::Seed;
 
 /// `[plant]`.
@@ -26,10 +26,10 @@ pub(super) fn read_plant(section: &Section<'_>) -> PlantHead {
     }
 }
 
-/// `[service]`; `vantage` is read from its own table.
+/// `[service]`; what has a table of its own is taken from `apart`.
 pub(super) fn read_service(
     section: &Section<'_>,
-    vantage: Vantage,
+    apart: Settings,
     context: &Context<'_>,
 ) -> Settings {
     let usual = Settings::default();
@@ -52,13 +52,34 @@ pub(super) fn read_service(
         listen: listen.map_or(usual.listen, |at| at.value),
         data: data.map_or(usual.data, |at| at.value),
         log: log.map_or(usual.log, |at| at.value),
-        vantage,
         resolvers,
         tls_ca: tls_ca.map(|at| at.value),
         probes_at_once: probes_at_once
             .and_then(|at| usize::try_from(at.value).ok())
             .unwrap_or(usual.probes_at_once),
+        ..apart
     }
+}
+
+/// `[evidence]`.
+pub(super) fn read_evidence(section: &Section<'_>) -> Evidence {
+    let usual = Evidence::default();
+    let directory = section.read("directory", absolute_path);
+    let keep_days = section.number("keep_days", 0..=3650u32);
+    let keep_megabytes = section.number("keep_megabytes", 1..=1_000_000u32);
+    section.finish();
+    Evidence {
+        directory: directory.map(|at| at.value),
+        keep_days: keep_days.map_or(usual.keep_days, |at| at.value),
+        keep_megabytes: keep_megabytes.map_or(usual.keep_megabytes, |at| at.value),
+    }
+}
+
+/// `[prompts]`: the folder of the announcements.
+pub(super) fn read_prompts(section: &Section<'_>) -> Option<PathBuf> {
+    let directory = section.read("directory", absolute_path);
+    section.finish();
+    directory.map(|at| at.value)
 }
 
 /// `192.0.2.53` or `192.0.2.53:5353`.

@@ -21,6 +21,44 @@ pub struct Settings {
     pub tls_ca: Option<PathBuf>,
     /// How many probes may run at the same time; more wait, and waiting too long is blind.
     pub probes_at_once: usize,
+    pub evidence: Evidence,
+    /// Folder of the announcements; `None`: `prompts` in the data folder.
+    pub prompts: Option<PathBuf>,
+}
+
+/// The `[evidence]` table: what is kept of calls that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// `None`: `evidence` in the data folder.
+    pub directory: Option<PathBuf>,
+    /// Older is removed; 0 keeps nothing at all.
+    pub keep_days: u32,
+    /// The oldest is removed when all together is more.
+    pub keep_megabytes: u32,
+}
+
+impl Settings {
+    #[must_use]
+    pub fn evidence_directory(&self) -> PathBuf {
+        let named = self.evidence.directory.clone();
+        named.unwrap_or_else(|| self.data.join("evidence"))
+    }
+
+    #[must_use]
+    pub fn prompt_directory(&self) -> PathBuf {
+        let named = self.prompts.clone();
+        named.unwrap_or_else(|| self.data.join("prompts"))
+    }
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            keep_days: 30,
+            keep_megabytes: 500,
+        }
+    }
 }
 
 /// The place probes are sent from.
@@ -43,6 +81,8 @@ impl Default for Settings {
             resolvers: Vec::new(),
             tls_ca: None,
             probes_at_once: 64,
+            evidence: Evidence::default(),
+            prompts: None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Fetches the configuration file and the secrets it refers to. What is right or wrong in it is decided
 //! by `config`.
 
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::file::{explain, fetch};
+use super::prompts::Shelf;
 use crate::config::{self, ConfigError, Loaded, Reference, Referred};
 use crate::secret::{Secret, SecretRef};
 
@@ -35,29 +36,6 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<ConfigError>> {
         ))
     })?;
     config::read(&file, &text)
-}
-
-/// The whole of a regular file; a pipe or a device would hold up the service or never end.
-fn fetch(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| explain(&error))?;
-    if metadata.is_dir() {
-        return Err("is a folder; name the file in it".to_owned());
-    }
-    if !metadata.is_file() {
-        return Err("is no regular file".to_owned());
-    }
-    let file = std::fs::File::open(path).map_err(|error| explain(&error))?;
-    let mut bytes = Vec::new();
-    // One more than allowed, whatever the size was a moment ago.
-    file.take(bytes_max + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| explain(&error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
-        return Err(format!(
-            "is longer than {bytes_max} bytes; is it the right file?"
-        ));
-    }
-    Ok(bytes)
 }
 
 /// Fetches one secret.
@@ -96,8 +74,9 @@ pub struct Finding {
 #[must_use]
 pub fn follow(path: &Path, loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let shelf = Shelf::new(loaded.settings.prompt_directory());
     for referred in &loaded.references {
-        let (words, blind) = match look(&referred.reference) {
+        let (words, blind) = match look(&referred.reference, &shelf) {
             Ok(None) => continue,
             Ok(Some(unwise)) => (unwise, false),
             Err(missing) => (concerning(referred, &missing), true),
@@ -122,7 +101,7 @@ fn concerning(referred: &Referred, missing: &str) -> String {
 }
 
 /// `Ok` with what is unwise about it, `Err` with why it is of no use.
-fn look(reference: &Reference) -> Result<Option<String>, String> {
+fn look(reference: &Reference, shelf: &Shelf) -> Result<Option<String>, String> {
     match reference {
         Reference::Secret(secret) => {
             resolve(secret)?;
@@ -132,6 +111,7 @@ fn look(reference: &Reference) -> Result<Option<String>, String> {
             Ok(_) => Ok(None),
             Err(error) => Err(format!("{}: {}", path.display(), explain(&error))),
         },
+        Reference::Prompt(name) => shelf.approved(name).map(|_| None),
         Reference::Program(path) => {
             let found = std::fs::metadata(path)
                 .map_err(|error| format!("{}: {}", path.display(), explain(&error)))?;
@@ -153,15 +133,4 @@ fn open_to_all(secret: &SecretRef) -> Option<String> {
     (mode & 0o007 != 0).then(|| {
         format!("{secret}: everybody on this machine may read it (mode {mode:o}); chmod 0400")
     })
-}
-
-/// The usual reasons in words that say what to do.
-fn explain(error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        "no such file".to_owned()
-    } else if error.kind() == std::io::ErrorKind::PermissionDenied {
-        "may not be read by this user; check its owner and mode".to_owned()
-    } else {
-        error.to_string()
-    }
 }

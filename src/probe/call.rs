@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use heard::Heard;
 
+use super::prompt::Prompt;
 use super::{Account, Blame, Failure, Verdict, sip};
 use crate::calls::observe::{Observed, Outcome};
 use crate::calls::script::{CallPlan, Credentials, Keep, MediaPlan, Purpose, Route};
@@ -43,6 +44,8 @@ pub struct Settings {
     /// One of these must be heard (`*1#`, `*2#`: which PBX answered); empty: none is expected.
     pub signatures: Vec<String>,
     pub hear: Hear,
+    /// The announcement that must play.
+    pub prompt: Option<Prompt>,
     /// Digits sent once the far end is heard.
     pub send_dtmf: String,
     /// Where good ends, for each figure of what is heard.
@@ -78,6 +81,7 @@ impl Settings {
             media_within: Duration::from_secs(2),
             signatures: Vec::new(),
             hear: Hear::Echo,
+            prompt: None,
             send_dtmf: String::new(),
             limits: Limits::default(),
         }
@@ -113,10 +117,14 @@ impl Settings {
 
     /// What has to be kept to examine the call, and to show what went wrong: eight seconds of sound, or all
     /// that may hold the announcement.
-    const fn keep(&self) -> Keep {
+    fn keep(&self) -> Keep {
+        let heard = match &self.prompt {
+            Some(_) => HEARD_MAX.max(self.hold + Duration::from_secs(1)),
+            None => HEARD_MAX,
+        };
         Keep {
             packet_bytes: PACKET_BYTES_MAX,
-            heard: HEARD_MAX,
+            heard,
         }
     }
 
@@ -139,6 +147,10 @@ impl Settings {
             .or_else(|| sip::judge(observed))
             .or_else(|| self.judge_sound(observed, heard))
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
+            .or_else(|| {
+                let failure = self.prompt.as_ref()?.judge(observed)?;
+                Some(Verdict::degraded(failure))
+            })
             .or_else(|| self.judge_quality(heard))
             .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
         let verdict = sip::measured(self.doubted(verdict, observed), observed);

@@ -12,6 +12,7 @@ pub mod icmp;
 pub mod options;
 pub mod perfdata;
 pub mod plugin;
+pub mod prompt;
 pub mod register;
 pub mod report;
 mod sip;

@@ -10,14 +10,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Prober, StartError, shard};
+use crate::audio::prompt::Reference;
 use crate::calls::JobId;
 use crate::calls::observe::Observed;
 use crate::calls::script::Task;
 use crate::config;
 use crate::engine::input::{Input, RunId};
+use crate::engine::plant::Plant;
 use crate::id::ProbeId;
+use crate::io::evidence::{self, Evidence};
+use crate::io::prompts::{self, Shelf};
 use crate::io::shard::{Event, MediaPorts, Refused, ShardHandle, Trust};
 use crate::io::{clock, dns, prober, route};
+use crate::probe::report::Report;
 use crate::probe::task::Sip;
 use crate::probe::{Blame, Check, Failure, Verdict};
 use crate::time::{Instant, Now, Utc};
@@ -39,6 +44,12 @@ pub(super) struct Jobs {
     ended: Option<Instant>,
     /// Own address of SIP probes.
     local: SocketAddr,
+    shelf: Shelf,
+    /// The announcements that the plant names.
+    prompts: prompts::Loaded,
+    evidence: Option<Evidence>,
+    /// The last evidence could not be kept.
+    evidence_lost: bool,
     /// SIP probes on the shard, and those whose route is still looked for.
     calls: BTreeMap<JobId, Placed>,
     /// Routes being looked for, and the other probes.
@@ -73,6 +84,23 @@ enum Ready {
         probe: ProbeId,
         ran: prober::Ran,
     },
+    /// A call was examined and judged.
+    Judged(Box<Judged>),
+}
+
+struct Judged {
+    done: Input,
+    /// Whether its evidence could be kept; `None` when there was none to keep.
+    kept: Option<Result<(), Failure>>,
+}
+
+/// What is needed to judge a call away from the loop.
+struct Case {
+    placed: Placed,
+    observed: Box<Observed>,
+    now: Now,
+    prompt: Option<Arc<Reference>>,
+    evidence: Option<Evidence>,
 }
 
 impl Jobs {
@@ -103,9 +131,29 @@ impl Jobs {
             faults: BTreeSet::new(),
             ended: None,
             local: SocketAddr::new(settings.vantage.local, 0),
+            shelf: Shelf::new(settings.prompt_directory()),
+            prompts: prompts::Loaded::new(),
+            evidence: Evidence::new(settings),
+            evidence_lost: false,
             calls: BTreeMap::new(),
             tasks: JoinSet::new(),
         })
+    }
+
+    /// Fetches the announcements of a plant, those that were approved meanwhile included.
+    pub(super) fn load_prompts(&mut self, plant: &Plant) {
+        self.prompts = self.shelf.load(plant);
+        for words in self
+            .prompts
+            .values()
+            .filter_map(|loaded| loaded.as_ref().err())
+        {
+            tracing::warn!("{words}");
+        }
+    }
+
+    fn prompt(&self, check: &Check) -> Option<&Result<Arc<Reference>, String>> {
+        self.prompts.get(prompts::expected(check)?)
     }
 
     /// Starts a probe. Never waits.
@@ -135,6 +183,18 @@ impl Jobs {
             end: now.instant + timeout + GRACE,
         };
         self.calls.insert(job, placed);
+        let unusable = self.prompt(&check).and_then(|loaded| loaded.as_ref().err());
+        if let Some(words) = unusable.cloned() {
+            // A call that nobody could judge need not be placed.
+            self.tasks.spawn(async move {
+                let failure = Failure::new(Blame::Ours, "no_prompt_reference", words);
+                Ready::Routed {
+                    job,
+                    task: Err(failure),
+                }
+            });
+            return;
+        }
         let resolver = self.resolver.clone();
         let local = self.local;
         self.tasks.spawn(async move {
@@ -159,6 +219,7 @@ impl Jobs {
                     signature: None,
                 }],
                 Ok(Ready::Routed { job, task }) => self.place(job, task).into_iter().collect(),
+                Ok(Ready::Judged(judged)) => self.judged(*judged),
                 Err(failed) => {
                     // The engine counts the run as lost, which is blind.
                     tracing::error!(%failed, "a probe task panicked");
@@ -197,7 +258,7 @@ impl Jobs {
                 tracing::info!(realtime, "the shard runs");
                 Vec::new()
             }
-            Some(Event::Done { job, observed }) => self.done(job, &observed).into_iter().collect(),
+            Some(Event::Done { job, observed }) => self.done(job, observed).into_iter().collect(),
             // No probe asks for it.
             Some(Event::Live { .. }) => Vec::new(),
             Some(Event::OwnFault(failure)) => {
@@ -213,20 +274,43 @@ impl Jobs {
         }
     }
 
-    fn done(&mut self, job: JobId, observed: &Observed) -> Option<Input> {
+    /// A call is examined and judged beside the loop: that and its evidence take tens of milliseconds.
+    fn done(&mut self, job: JobId, observed: Box<Observed>) -> Option<Input> {
         let placed = self.calls.remove(&job)?;
-        let now = clock::now();
-        let sip = Sip::of(&placed.check).expect("only SIP probes are placed");
-        let verdict = sip.judge(observed);
-        let signature = sip.signature_in(observed).map(str::to_owned);
-        tracing::debug!(probe = %placed.probe, verdict = %verdict.word, "probe done");
-        Some(Input::ProbeDone {
-            run: placed.run,
-            probe: placed.probe,
-            sent: now.utc - now.instant.since(observed.started),
-            verdict,
-            signature,
-        })
+        let case = Case {
+            prompt: self
+                .prompt(&placed.check)
+                .and_then(|loaded| loaded.as_ref().ok())
+                .map(Arc::clone),
+            placed,
+            now: clock::now(),
+            evidence: self.evidence.clone(),
+            observed,
+        };
+        if case.observed.recording.is_none() {
+            return Some(case.judge().done);
+        }
+        self.tasks
+            .spawn_blocking(|| Ready::Judged(Box::new(case.judge())));
+        None
+    }
+
+    fn judged(&mut self, judged: Judged) -> Vec<Input> {
+        let mut inputs = vec![judged.done];
+        match judged.kept {
+            Some(Err(failure)) => {
+                tracing::error!(code = %failure.code, "{}", failure.words);
+                self.evidence_lost = true;
+                inputs.push(Input::OwnFault(failure));
+            }
+            Some(Ok(())) if std::mem::take(&mut self.evidence_lost) => {
+                inputs.push(Input::OwnFaultOver {
+                    code: evidence::NOT_KEPT.to_owned(),
+                });
+            }
+            Some(Ok(())) | None => {}
+        }
+        inputs
     }
 
     /// The shard thread gave up: what it ran is blind, and it is started again by [`Jobs::overdue`].
@@ -321,6 +405,46 @@ impl Jobs {
             // It waits for room to tell its last events.
             while events.recv().await.is_some() {}
             let _ = ending.await;
+        }
+    }
+}
+
+impl Case {
+    fn judge(self) -> Judged {
+        let Self {
+            placed,
+            mut observed,
+            now,
+            prompt,
+            evidence,
+        } = self;
+        observed.examine(prompt.as_deref());
+        let sip = Sip::of(&placed.check).expect("only SIP probes are placed");
+        let mut verdict = sip.judge(&observed);
+        let signature = sip.signature_in(&observed).map(str::to_owned);
+        let sent = now.utc - now.instant.since(observed.started);
+        let mut kept = None;
+        if let Some(evidence) = evidence.filter(|_| Evidence::is_wanted(&verdict))
+            && let Some(recording) = observed.recording.take()
+        {
+            let quality = sip.report(&observed);
+            let report = Report::seen(verdict.clone(), quality, *observed);
+            let written = evidence.keep(now, &placed.probe, &report, &recording);
+            if let (Ok(id), Some(failure)) = (&written, &mut verdict.failure) {
+                failure.words.push_str(&format!("; evidence {id}"));
+            }
+            kept = Some(written.map(|_| ()));
+        }
+        tracing::debug!(probe = %placed.probe, verdict = %verdict.word, "probe done");
+        Judged {
+            done: Input::ProbeDone {
+                run: placed.run,
+                probe: placed.probe,
+                sent,
+                verdict,
+                signature,
+            },
+            kept,
         }
     }
 }

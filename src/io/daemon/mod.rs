@@ -140,7 +140,8 @@ impl Service {
                 error,
             }
         })?;
-        let jobs = Jobs::new(&self.settings)?;
+        let mut jobs = Jobs::new(&self.settings)?;
+        jobs.load_prompts(&self.plant);
         Ok(Open {
             address,
             core: Core {
@@ -224,7 +225,10 @@ impl Open {
             let sleep = deadline.map_or(BEAT, |at| at.since(clock::instant()));
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Reload) => self.core.reload(),
+                    Some(Command::Reload) => {
+                        self.core.reload();
+                        self.jobs.load_prompts(&self.core.plant);
+                    }
                     Some(Command::Stop) | None => break,
                 },
                 Some(report) = self.reports.recv() => self.core.report(report),

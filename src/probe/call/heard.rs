@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Hear;
-use crate::calls::observe::Observed;
+use crate::calls::observe::{Observed, PromptHeard};
 use crate::probe::Verdict;
 use crate::quality::leg::{Report, Situation};
 use crate::quality::limits::Measured;
@@ -71,6 +71,14 @@ impl Heard {
         }
         if let Some(level) = observed.echo_dbov {
             verdict = verdict.measuring("echo_dbov", level);
+        }
+        if let Some(PromptHeard::Right {
+            after, louder_db, ..
+        }) = observed.prompt
+        {
+            verdict = verdict
+                .measuring("prompt_after_ms", milliseconds(after))
+                .measuring("prompt_louder_db", louder_db);
         }
         verdict
     }

@@ -1,0 +1,346 @@
+//! What is kept of a synthetic call that failed: its packets, what was heard, and what was made of it.
+//!
+//! ID.pcap, ID.wav and ID.json in one folder, with a bound on age and on size, oldest first. It holds the
+//! sound of our own calls to our own test numbers only; no caller is ever recorded. Writing takes a disk's
+//! time, so the daemon does it beside its loop, and a disk that is full is a fault of our own and nothing else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::file;
+use crate::audio::wav;
+use crate::calls::recording::Recording;
+use crate::capture::write::Writer;
+use crate::config;
+use crate::id::ProbeId;
+use crate::probe::report::{Json, Report};
+use crate::probe::{Blame, Failure, Verdict, Word};
+use crate::time::{Now, Utc};
+
+/// The folder and its bounds.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    folder: PathBuf,
+    keep_days: u32,
+    bytes_max: u64,
+}
+
+/// The file of words and figures.
+#[derive(Serialize)]
+struct Case<'a> {
+    id: &'a str,
+    probe: &'a str,
+    at: String,
+    /// Packets that found no room in the recording.
+    packets_left_out: u64,
+    #[serde(flatten)]
+    report: Json<'a>,
+}
+
+/// The code of the fault that evidence could not be kept.
+pub const NOT_KEPT: &str = "evidence_not_kept";
+
+/// What a file of ours ends in.
+const KINDS: [&str; 3] = ["json", "pcap", "wav"];
+
+/// A probe's name is cut to this in the name of a file; file systems take 255.
+const PROBE_MAX: usize = 100;
+
+/// A file that is not whole after this long never will be.
+const PART_STALE: Duration = Duration::from_secs(3600);
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
+impl Evidence {
+    /// `None` when nothing is to be kept.
+    #[must_use]
+    pub fn new(settings: &config::Settings) -> Option<Self> {
+        let evidence = &settings.evidence;
+        (evidence.keep_days > 0).then(|| Self {
+            folder: settings.evidence_directory(),
+            keep_days: evidence.keep_days,
+            bytes_max: u64::from(evidence.keep_megabytes) << 20,
+        })
+    }
+
+    /// Whether a verdict leaves evidence: good calls and faults of our own do not.
+    #[must_use]
+    pub const fn is_wanted(verdict: &Verdict) -> bool {
+        match verdict.word {
+            Word::Degraded | Word::Down => true,
+            Word::Good | Word::Blind => false,
+        }
+    }
+
+    /// Keeps one call, then drops what is too much. Gives back the report, and the name of the case.
+    ///
+    /// # Errors
+    /// When the folder cannot be written: a fault of our own. Nothing is left of this case then.
+    pub fn keep(
+        &self,
+        now: Now,
+        probe: &ProbeId,
+        report: &Report,
+        recording: &Recording,
+    ) -> Result<String, Failure> {
+        let id = id(now.utc, probe.as_str());
+        let kept = self.write(now, &id, probe, report, recording);
+        if kept.is_err() {
+            self.drop_case(&id);
+        }
+        kept.and_then(|()| self.tidy(now.utc)).map_err(|error| {
+            Failure::new(
+                Blame::Ours,
+                NOT_KEPT,
+                format!(
+                    "the evidence of a failed call cannot be kept in {}: {error}; look at its owner and at the \
+                     room on the disk",
+                    self.folder.display()
+                ),
+            )
+        })?;
+        Ok(id)
+    }
+
+    fn write(
+        &self,
+        now: Now,
+        id: &str,
+        probe: &ProbeId,
+        report: &Report,
+        recording: &Recording,
+    ) -> io::Result<()> {
+        std::fs::create_dir_all(&self.folder)?;
+        let write = |kind: &str, bytes: &[u8]| {
+            file::write_whole(&self.folder.join(format!("{id}.{kind}")), bytes, file::OWN)
+        };
+        write("pcap", &pcap(now, recording))?;
+        if !recording.heard.samples.is_empty() {
+            write("wav", &wav::write(&recording.heard.samples))?;
+        }
+        let case = Case {
+            id,
+            probe: probe.as_str(),
+            at: now.utc.rfc3339(),
+            packets_left_out: recording.packets.left_out,
+            report: report.object(),
+        };
+        // The last one: a case with its JSON is whole.
+        write("json", &serde_json::to_vec_pretty(&case)?)
+    }
+
+    fn drop_case(&self, id: &str) {
+        for kind in KINDS {
+            // It failed already, and that is what is told.
+            let _ = std::fs::remove_file(self.folder.join(format!("{id}.{kind}")));
+        }
+    }
+
+    /// Enforces both bounds, oldest first. Touches files that are named as ours are, and no others.
+    fn tidy(&self, now: Utc) -> io::Result<()> {
+        let cases = self.cases()?;
+        let oldest = stamp(Utc(now.0 - i64::from(self.keep_days) * DAY_NS));
+        let mut sum: u64 = cases.values().sum();
+        for (id, bytes) in &cases {
+            // Names begin with their time, so their order is that of age.
+            if id.as_str() >= oldest.as_str() && sum <= self.bytes_max {
+                break;
+            }
+            self.drop_case(id);
+            sum -= bytes;
+        }
+        Ok(())
+    }
+
+    /// The cases and their sizes, oldest first.
+    fn cases(&self) -> io::Result<BTreeMap<String, u64>> {
+        let mut cases = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            let path = entry.path();
+            if let Some(id) = case_of(&path) {
+                *cases.entry(id.to_owned()).or_insert(0) += metadata.len();
+            } else if is_stale_part(&path, metadata.modified()?) {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+        Ok(cases)
+    }
+}
+
+/// All packets of a call, as a capture would show them. SIP over TCP or TLS is shown as datagrams.
+#[must_use]
+pub fn pcap(now: Now, recording: &Recording) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for packet in recording.packets.iter() {
+        let at = now.utc - now.instant.since(packet.at);
+        writer.datagram(at, packet.from, packet.to, packet.payload);
+    }
+    writer.into_bytes()
+}
+
+/// The name of a case: when, and which probe.
+fn id(at: Utc, probe: &str) -> String {
+    let probe: String = probe
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(PROBE_MAX)
+        .collect();
+    format!("{}-{probe}", stamp(at))
+}
+
+/// `20260102T030405678Z`.
+fn stamp(at: Utc) -> String {
+    at.rfc3339().replace(['-', ':', '.'], "")
+}
+
+fn case_of(path: &Path) -> Option<&str> {
+    let kind = path.extension()?.to_str()?;
+    let id = path.file_stem()?.to_str()?;
+    let (time, probe) = id.split_once('-')?;
+    let is_time = time.len() == 19
+        && time.bytes().enumerate().all(|(n, byte)| match n {
+            8 => byte == b'T',
+            18 => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        });
+    (KINDS.contains(&kind) && is_time && !probe.is_empty()).then_some(id)
+}
+
+fn is_stale_part(path: &Path, modified: SystemTime) -> bool {
+    let is_part = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(file::PART_PREFIX));
+    is_part && modified.elapsed().is_ok_and(|age| age > PART_STALE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::observe::{Observed, Outcome};
+    use crate::time::Instant;
+
+    const PROBE: &str = "patton/call";
+
+    fn evidence(folder: &Path, keep_days: u32, keep_megabytes: u32) -> Evidence {
+        Evidence::new(&config::Settings {
+            evidence: config::Evidence {
+                directory: Some(folder.to_owned()),
+                keep_days,
+                keep_megabytes,
+            },
+            ..config::Settings::default()
+        })
+        .unwrap()
+    }
+
+    fn on_day(day: i64) -> Now {
+        Now {
+            instant: Instant(0),
+            utc: Utc(day * DAY_NS),
+        }
+    }
+
+    fn keep(evidence: &Evidence, now: Now, samples: usize) -> Result<String, Failure> {
+        let verdict = Verdict::down(Failure::new(Blame::Silent, "no_media", "silence"));
+        let outcome = Outcome::Completed { status: 200 };
+        let observed = Observed::nothing(Instant(0), Instant(0), outcome);
+        let mut recording = Recording::default();
+        recording.heard.samples = vec![1; samples];
+        let report = Report::seen(verdict, None, observed);
+        evidence.keep(now, &ProbeId::from(PROBE), &report, &recording)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_case_is_three_files_that_say_which_call_they_are_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("evidence");
+        let id = keep(&evidence(&folder, 30, 1), on_day(1), 80).unwrap();
+        assert_eq!(id, "19700102T000000000Z-patton-call");
+        let expected = KINDS.map(|kind| format!("{id}.{kind}"));
+        assert_eq!(names(&folder), expected);
+        let json = std::fs::read(folder.join(&expected[0])).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(
+            (&json["verdict"], &json["failure"]["code"]),
+            (&"down".into(), &"no_media".into())
+        );
+        assert_eq!((&json["probe"], &json["id"]), (&PROBE.into(), &id.into()));
+    }
+
+    #[test]
+    fn the_oldest_go_first_by_age_and_by_size_and_what_is_not_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        for stranger in ["notes.txt", "2026-holiday.wav", "19700101T000000000Z.pcap"] {
+            std::fs::write(folder.join(stranger), vec![0; 2 << 20]).unwrap();
+        }
+        let strangers = names(folder);
+        let kept = |folder: &Path| -> Vec<String> {
+            let mut days: Vec<String> = names(folder)
+                .iter()
+                .filter(|name| name.ends_with("-patton-call.json"))
+                .map(|name| name[6..8].to_owned())
+                .collect();
+            days.sort();
+            days
+        };
+        let evidence = evidence(folder, 5, 1);
+        for day in 1..=3 {
+            keep(&evidence, on_day(day), 80).unwrap();
+        }
+        assert_eq!(kept(folder), ["02", "03", "04"]);
+        keep(&evidence, on_day(8), 80).unwrap();
+        assert_eq!(kept(folder), ["04", "09"], "five days");
+        keep(&evidence, on_day(8), 500_000).unwrap();
+        keep(&evidence, on_day(9), 100_000).unwrap();
+        assert_eq!(
+            kept(folder),
+            ["10"],
+            "a megabyte, and the case before had almost all of it"
+        );
+        for stranger in strangers {
+            assert!(folder.join(&stranger).exists(), "{stranger}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_our_own_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evidence");
+        std::fs::write(&path, "a file stands in its place").unwrap();
+        let failure = keep(&evidence(&path, 30, 1), on_day(1), 80).unwrap_err();
+        assert_eq!(
+            (failure.blame, failure.code.as_ref()),
+            (Blame::Ours, NOT_KEPT)
+        );
+    }
+
+    #[test]
+    fn only_what_fails_for_others_is_evidence() {
+        let failure = |blame| Failure::new(blame, "x", "");
+        for (verdict, wanted) in [
+            (Verdict::good(Duration::ZERO), false),
+            (Verdict::down(failure(Blame::Silent)), true),
+            (Verdict::degraded(failure(Blame::Misbehaved)), true),
+            (Verdict::down(failure(Blame::Ours)), false),
+        ] {
+            assert_eq!(Evidence::is_wanted(&verdict), wanted, "{verdict:?}");
+        }
+    }
+}
