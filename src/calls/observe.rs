@@ -73,13 +73,17 @@ impl RtpSeen {
     /// Packets lost per hundred expected; zero when none was expected.
     #[must_use]
     pub fn loss_percent(&self) -> f64 {
-        let lost = figure(u64::try_from(self.lost).unwrap_or(0));
-        let expected = figure(self.received) + lost;
-        if expected == 0.0 {
-            0.0
-        } else {
-            100.0 * lost / expected
-        }
+        loss_percent(self.received, self.lost)
+    }
+}
+
+fn loss_percent(received: u64, lost: i64) -> f64 {
+    let lost = figure(u64::try_from(lost).unwrap_or(0));
+    let expected = figure(received) + lost;
+    if expected == 0.0 {
+        0.0
+    } else {
+        100.0 * lost / expected
     }
 }
 
@@ -147,6 +151,14 @@ pub enum PromptHeard {
     Wrong,
     /// No sound.
     Nothing,
+}
+
+impl Live {
+    /// Packets lost per hundred expected so far.
+    #[must_use]
+    pub fn loss_percent(&self) -> f64 {
+        loss_percent(self.received, self.lost)
+    }
 }
 
 /// A call that is up, at this moment.

@@ -5,17 +5,20 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | good: the probe saw what it expected, the file is right, the service stopped as asked |
-//! | 1 | degraded (`probe`, `status`); a good file whose secrets, authorities or plug-ins are missing (`check`) |
-//! | 2 | down (`probe`, `status`) |
+//! | 1 | degraded (`probe`, `call`, `status`); another announcement (`prompt test`); a good file whose secrets, authorities or plug-ins are missing (`check`) |
+//! | 2 | down (`probe`, `call`, `status`) |
 //! | 3 | blind, our own fault or bad input: wrong arguments, a bad file, no socket, no service to ask |
 //!
 //! Wrong arguments are 3 as well: clap's own 2 would read as "the line is down".
 
+mod call;
 mod check;
 mod demo;
 mod impair;
+mod dial;
 mod lab;
 mod probe;
+mod prompt;
 mod reload;
 mod run;
 mod serve;
@@ -24,7 +27,11 @@ mod status;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+use crate::probe::Account;
+use crate::secret::SecretRef;
 
 /// Bad input or a fault of our own; never mistaken for a line that is down.
 const OWN_FAULT: u8 = 3;
@@ -47,6 +54,11 @@ enum Verb {
     /// Make one measurement now and explain it
     #[command(subcommand)]
     Probe(probe::Arguments),
+    /// Place a call from here and watch it
+    Call(call::Arguments),
+    /// Learn, approve and test the announcements that calls must hear
+    #[command(subcommand)]
+    Prompt(prompt::Arguments),
     /// Start a simulated plant, watch it and show its page
     Demo(demo::Arguments),
     /// Break and mend the simulated plant of `vigie demo`
@@ -76,6 +88,8 @@ pub fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Reload(arguments) => reload::run(arguments),
         Verb::Probe(arguments) => probe::run(arguments),
+        Verb::Call(arguments) => call::run(arguments),
+        Verb::Prompt(arguments) => prompt::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),
         Verb::Impair(arguments) => impair::run(arguments),
@@ -85,6 +99,12 @@ pub fn main() -> ExitCode {
         complain(&format!("vigie: {error:#}"));
         ExitCode::from(OWN_FAULT)
     })
+}
+
+/// The account that arguments name.
+fn account(user: String, secret: &str) -> anyhow::Result<Account> {
+    let secret: SecretRef = secret.parse().context("--secret")?;
+    Ok(Account { user, secret })
 }
 
 /// Writes a line for the reader of the result. A closed pipe (`vigie check f | head`) is not a fault.

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::say;
+use super::{account, say};
 use crate::calls::observe::Observed;
 use crate::config::parse_duration;
 use crate::io::shard::{self, run_one};
 use crate::io::{dns, route};
 use crate::probe::report::Report;
 use crate::probe::task::Sip;
-use crate::probe::{Account, Check, Failure, Verdict, call, options, register};
-use crate::secret::SecretRef;
+use crate::probe::{Check, Failure, Verdict, call, options, register};
 use crate::sip::Transport;
 use crate::sip::header::{Scheme, Uri};
 
@@ -222,11 +221,6 @@ fn read(text: &str) -> anyhow::Result<Uri> {
             bail!("'{text}' does not say where to send; write sip:NUMBER@HOST")
         }
     }
-}
-
-fn account(user: String, secret: &str) -> anyhow::Result<Account> {
-    let secret: SecretRef = secret.parse().context("--secret")?;
-    Ok(Account { user, secret })
 }
 
 fn transport(uri: &Uri, common: &Common) -> anyhow::Result<Transport> {

@@ -1,0 +1,282 @@
+//! `vigie prompt`: the announcements that calls are held against: learn one, approve it, list, test.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::dial::{CONFIG, Dial};
+use super::say;
+use crate::audio::prompt::{Match, Word};
+use crate::calls::observe::Live;
+use crate::config::parse_duration;
+use crate::io::prompts::{Entry, Shelf, State, read_wav};
+use crate::io::{clock, config_file};
+use crate::probe::prompt;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Arguments {
+    /// Call a number and keep what is heard, until it falls silent; nobody has approved it then
+    Learn(Learn),
+    /// Say that this recording is what callers should hear, after listening to it
+    Approve(Approve),
+    /// List the recordings, and who approved them
+    List(Place),
+    /// Compare a recording of yours with an announcement, as a probe would
+    Test(Test),
+}
+
+/// Where the announcements lie.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Folder of the announcements [default: that of the configuration]
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Learn {
+    /// Its name, as `prompt = "NAME"` of a probe will say it
+    #[arg(value_parser = prompt::name)]
+    name: String,
+    #[command(flatten)]
+    dial: Dial,
+    /// The longest to listen
+    #[arg(long, default_value = "60s")]
+    hold: String,
+    /// Record anew what is there already
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Approve {
+    #[arg(value_parser = prompt::name)]
+    name: String,
+    /// Who listened to it [default: the user who runs this]
+    #[arg(long, value_name = "WHO")]
+    by: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    #[arg(value_parser = prompt::name)]
+    name: String,
+    /// WAV, 8000 Hz, mono, 16 bits
+    #[arg(value_name = "FILE.wav")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Quieter is silence, here and to a caller.
+const SILENT_DBOV: f64 = -60.0;
+
+/// This long a silence ends what is learned: 3 s, at five looks a second.
+const SILENT_LOOKS: u32 = 15;
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments {
+        Arguments::Learn(learn) => learn.run(),
+        Arguments::Approve(approve) => approve.run(),
+        Arguments::List(place) => list(place),
+        Arguments::Test(test) => test.run(),
+    }
+}
+
+impl Place {
+    /// The folder named, or that of the configuration.
+    fn shelf(self, config: Option<PathBuf>) -> anyhow::Result<Shelf> {
+        let folder = match self.directory {
+            Some(folder) => folder,
+            None => {
+                let path = config.unwrap_or_else(|| PathBuf::from(CONFIG));
+                let loaded = config_file::load(&path).map_err(|mistakes| {
+                    let words = mistakes
+                        .first()
+                        .map_or_else(String::new, ToString::to_string);
+                    anyhow::anyhow!("{words}; name the folder with --directory")
+                })?;
+                loaded.settings.prompt_directory()
+            }
+        };
+        Ok(Shelf::new(folder))
+    }
+}
+
+impl Learn {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let hold = parse_duration(&self.hold).map_err(|why| anyhow::anyhow!("--hold: {why}"))?;
+        let shelf = self.place.shelf(self.dial.config())?;
+        let dialled = self.dial.prepare(hold)?;
+        let mut ending = Ending::default();
+        let observed = dialled
+            .place(|plan| plan.live = true, |live| ending.hear(live))
+            .map_err(|failure| anyhow::anyhow!("{} [{}]", failure.words, failure.code))?;
+        let heard = observed
+            .recording
+            .as_ref()
+            .map_or(&[][..], |recording| &recording.heard.samples);
+        let learned = shelf.learn(&self.name, heard, self.replace);
+        let path = learned.map_err(|words| {
+            let verdict = dialled.settings.judge(&observed);
+            match verdict.failure {
+                Some(failure) => anyhow::anyhow!("nothing learned: {}", failure.words),
+                None => anyhow::anyhow!("nothing learned: {words}"),
+            }
+        })?;
+        say(&format!(
+            "learned {}; listen to it, then: vigie prompt approve {}",
+            path.display(),
+            self.name
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Finds the end of an announcement.
+#[derive(Debug, Default)]
+struct Ending {
+    begun: bool,
+    silent: u32,
+}
+
+impl Ending {
+    fn hear(&mut self, live: &Live) -> ControlFlow<()> {
+        if live.level_dbov.is_some_and(|level| level > SILENT_DBOV) {
+            self.begun = true;
+            self.silent = 0;
+        } else if self.begun {
+            self.silent += 1;
+        }
+        if self.silent >= SILENT_LOOKS {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl Approve {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let user = || {
+            let names = ["SUDO_USER", "USER"];
+            names.iter().find_map(|name| std::env::var(name).ok())
+        };
+        let by = self
+            .by
+            .or_else(user)
+            .context("say who approves: --by WHO")?;
+        let approval = self
+            .place
+            .shelf(None)?
+            .approve(&self.name, &by, clock::now().utc)
+            .map_err(anyhow::Error::msg)?;
+        say(&format!(
+            "{} approved by {} (SHA-256 {}); probes use it after vigie reload",
+            self.name, approval.by, approval.sha256
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(place: Place) -> anyhow::Result<ExitCode> {
+    let entries = place.shelf(None)?.list()?;
+    if entries.is_empty() {
+        say("no announcement yet: vigie prompt learn NAME NUMBER");
+    }
+    for entry in &entries {
+        say(&words(entry));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(entry: &Entry) -> String {
+    let seconds = entry
+        .seconds
+        .map_or_else(String::new, |seconds| format!("{seconds:.1} s"));
+    let state = match &entry.state {
+        State::Approved(approval) => format!("approved by {} on {}", approval.by, approval.at),
+        State::Unapproved => "not approved".to_owned(),
+        State::Changed(approval) => format!(
+            "changed since {} approved it on {}: no longer approved",
+            approval.by, approval.at
+        ),
+        State::Unusable(words) => words.clone(),
+    };
+    format!("{:<24} {seconds:>7}  {state}", entry.name)
+}
+
+impl Test {
+    /// 0 when it is the announcement, whole; 1 when it is not.
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let shelf = self.place.shelf(None)?;
+        let reference = shelf.recording(&self.name).map_err(anyhow::Error::msg)?;
+        let heard = read_wav(&self.file).map_err(anyhow::Error::msg)?;
+        let found = reference.compare(&heard);
+        let whole = found.found.is_some_and(|place| place.whole);
+        say(&verdict(&found, reference.length_ms()));
+        Ok(ExitCode::from(u8::from(!whole)))
+    }
+}
+
+fn verdict(found: &Match, length_ms: u32) -> String {
+    let likeness: Vec<String> = found
+        .windows
+        .iter()
+        .map(|window| format!("{:.2}/{:.2}", window.ncc, window.bit_error_rate))
+        .collect();
+    let likeness = format!("likeness/bit errors {}", likeness.join(" "));
+    match (found.word, found.found) {
+        (Word::Nothing, _) => "nothing: no sound".to_owned(),
+        (Word::Wrong, _) | (Word::Right, None) => format!("wrong: another sound; {likeness}"),
+        (Word::Right, Some(place)) => format!(
+            "{}: begins at {:.2} s, {:.1} to {:.1} of {:.1} s, {:+.1} dB; {likeness}",
+            if place.whole {
+                "right"
+            } else {
+                "right, but cut"
+            },
+            place.offset_ms / 1000.0,
+            f64::from(place.from_ms) / 1000.0,
+            f64::from(place.to_ms) / 1000.0,
+            f64::from(length_ms) / 1000.0,
+            place.louder_db,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_announcement_ends_with_three_seconds_of_silence_and_not_before_it_began() {
+        let look = |level_dbov| Live {
+            at: Duration::ZERO,
+            level_dbov,
+            sent: 0,
+            received: 0,
+            lost: 0,
+            jitter_ms: 0.0,
+            mos: None,
+        };
+        let mut ending = Ending::default();
+        let silence = [None, Some(-72.0)].into_iter().cycle();
+        for level in silence.clone().take(50) {
+            assert!(ending.hear(&look(level)).is_continue(), "before it began");
+        }
+        for level in [Some(-20.0), None, Some(-30.0)] {
+            assert!(ending.hear(&look(level)).is_continue());
+        }
+        let ended = silence.map(|level| ending.hear(&look(level)).is_break());
+        assert_eq!(ended.take_while(|ended| !ended).count(), 14);
+    }
+}
