@@ -33,9 +33,9 @@ pub(super) struct Arguments {
     /// Play this file once the call is answered: WAV, 8000 Hz, mono, 16 bits
     #[arg(long, value_name = "FILE")]
     play: Option<PathBuf>,
-    /// Send a test tone and a chirp, and expect them back: for numbers that echo
+    /// Our tone and chirp must come back: for numbers that echo
     #[arg(long, conflicts_with = "play")]
-    tone: bool,
+    echo: bool,
     /// Write what is heard as a WAV file
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -73,9 +73,11 @@ fn place(arguments: Arguments) -> anyhow::Result<Report> {
         write(path, &[])?;
     }
     let mut dialled = arguments.dial.prepare(hold)?;
-    if arguments.tone {
-        dialled.settings.hear = call::Hear::Echo;
-    }
+    dialled.settings.hear = if arguments.echo {
+        call::Hear::Echo
+    } else {
+        call::Hear::AnythingWithOurTone
+    };
     let mut picture = Picture::new(arguments.watch);
     let placed = dialled.place(
         |plan| {
@@ -99,7 +101,9 @@ fn place(arguments: Arguments) -> anyhow::Result<Report> {
         arguments.record.as_deref(),
         arguments.pcap.as_deref(),
     )?;
-    Ok(Report::seen(dialled.settings.judge(&observed), observed))
+    let settings = &dialled.settings;
+    let (verdict, quality) = (settings.judge(&observed), settings.report(&observed));
+    Ok(Report::seen(verdict, quality, observed))
 }
 
 fn keep(observed: &Observed, record: Option<&Path>, pcap: Option<&Path>) -> anyhow::Result<()> {
