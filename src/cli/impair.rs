@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     /// What is done on the way back
     #[arg(long, value_name = "KEYS", default_value = "")]
     back: String,
-    /// What is done, from a file with the tables [there] and [back]
+    /// What is done, from a file with the tables `there` and `back`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["there", "back"])]
     weather: Option<PathBuf>,
     /// Write the fate of each packet here, one JSON object a line
