@@ -11,11 +11,12 @@
 //!
 //! Wrong arguments are 3 as well: clap's own 2 would read as "the line is down".
 
+mod analyse;
 mod call;
 mod check;
 mod demo;
-mod impair;
 mod dial;
+mod impair;
 mod lab;
 mod probe;
 mod prompt;
@@ -59,6 +60,8 @@ enum Verb {
     /// Learn, approve and test the announcements that calls must hear
     #[command(subcommand)]
     Prompt(prompt::Arguments),
+    /// Explain a capture: ladders, and every figure of every RTP stream
+    Analyse(analyse::Arguments),
     /// Start a simulated plant, watch it and show its page
     Demo(demo::Arguments),
     /// Break and mend the simulated plant of `vigie demo`
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Verb::Probe(arguments) => probe::run(arguments),
         Verb::Call(arguments) => call::run(arguments),
         Verb::Prompt(arguments) => prompt::run(arguments),
+        Verb::Analyse(arguments) => analyse::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),
         Verb::Impair(arguments) => impair::run(arguments),

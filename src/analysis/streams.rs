@@ -1,0 +1,307 @@
+//! One row: everything about one source, in the order of an engineer's questions.
+
+use std::net::SocketAddr;
+
+use serde::{Serialize, Serializer};
+
+use super::media::Meaning;
+use super::reports::{FarEnd, Reports};
+use crate::audio::g711::Law;
+use crate::quality::codec::Codec;
+use crate::quality::hearing::Hearing;
+use crate::quality::leg::{Report, Situation};
+use crate::quality::limits::{Breach, Limits, breaches};
+use crate::quality::media_state::{HeardBack, MediaState};
+use crate::rtp::packet::Packet;
+use crate::rtp::stream::{Content, Stream};
+use crate::time::Instant;
+
+/// One source, finished.
+#[derive(Debug)]
+pub struct Row {
+    pub ssrc: u32,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    /// In order of first sight, as SDP or custom name them.
+    pub encodings: Vec<String>,
+    /// From the beginning of the capture, milliseconds.
+    pub start_ms: f64,
+    pub end_ms: f64,
+    /// Place of its call among the dialogs.
+    pub dialog: Option<usize>,
+    pub report: Report,
+    pub breaches: Vec<Breach>,
+    /// What its receiver said of it.
+    pub far_end: Option<FarEnd>,
+    /// By RTCP, from the point of capture to the receiver and back.
+    pub round_trip_ms: Option<f64>,
+}
+
+impl Row {
+    /// Nothing of it would wake anybody.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        self.breaches.is_empty() && self.report.media_state == MediaState::Ok
+    }
+}
+
+/// One source, being read.
+pub(super) struct Source {
+    ssrc: u32,
+    from: SocketAddr,
+    to: SocketAddr,
+    pub(super) dialog: Option<usize>,
+    /// Made with the clock of the first packet of sound.
+    stream: Option<Stream>,
+    hearing: Hearing,
+    encodings: Vec<String>,
+    codec: Option<Codec>,
+    started: Instant,
+    ended: Instant,
+    samples: Vec<i16>,
+}
+
+/// Of all narrowband codecs (RFC 3551 table 4); what else a description says.
+const CLOCK_RATE: u32 = 8000;
+
+impl Source {
+    pub(super) fn new(
+        (ssrc, from, to): (u32, SocketAddr, SocketAddr),
+        dialog: Option<usize>,
+    ) -> Self {
+        Self {
+            ssrc,
+            from,
+            to,
+            dialog,
+            stream: None,
+            hearing: Hearing::default(),
+            encodings: Vec::new(),
+            codec: None,
+            started: Instant::default(),
+            ended: Instant::default(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// `meaning`: of its payload type, if anybody said.
+    pub(super) fn hear(&mut self, at: Instant, packet: &Packet<'_>, meaning: Option<&Meaning>) {
+        let content = meaning.map_or(Content::Sound, Meaning::content);
+        let clock_rate = meaning.map_or(CLOCK_RATE, |meaning| meaning.clock_rate);
+        if self.stream.is_none() {
+            self.started = at;
+        }
+        self.ended = self.ended.max(at);
+        let stream = self
+            .stream
+            .get_or_insert_with(|| Stream::new(packet.ssrc, clock_rate));
+        let arrival = stream.hear(at, packet, content);
+        self.note(packet.payload_type, meaning);
+        match content {
+            Content::Event => {
+                self.hearing.event(at, packet.timestamp, packet.payload);
+            }
+            Content::ComfortNoise => self.hearing.comfort_noise(at),
+            Content::Sound => {
+                self.samples.clear();
+                if let Some(law) = meaning.and_then(law) {
+                    let octets = packet.payload.iter();
+                    self.samples.extend(octets.map(|octet| law.decode(*octet)));
+                }
+                self.hearing.sound(at, arrival, &self.samples);
+            }
+        }
+    }
+
+    fn note(&mut self, payload_type: u8, meaning: Option<&Meaning>) {
+        let name = meaning.map_or_else(|| format!("type {payload_type}"), |it| it.encoding.clone());
+        if !self.encodings.contains(&name) {
+            self.encodings.push(name);
+        }
+        if self.codec.is_none() {
+            self.codec = meaning
+                .filter(|meaning| meaning.content() == Content::Sound)
+                .and_then(|meaning| Codec::named(&meaning.encoding, meaning.clock_rate, None));
+        }
+    }
+
+    pub(super) fn row(
+        self,
+        answered: Option<Instant>,
+        ended: Option<Instant>,
+        reports: &Reports,
+    ) -> Row {
+        let far_end = reports.about(self.ssrc).cloned();
+        let round_trip = reports.round_trip(self.ssrc);
+        let heard_back = match &far_end {
+            Some(far) if far.fraction_lost_percent > 99.0 => HeardBack::No,
+            Some(far) if far.reports > 0 => HeardBack::Yes,
+            Some(_) | None => HeardBack::Unknown,
+        };
+        let situation = Situation {
+            from: answered.unwrap_or(self.started),
+            // A hang-up that was captured; else nobody knows whether more was to come.
+            to: ended.unwrap_or(self.ended),
+            codec: self.codec,
+            round_trip,
+            heard_back,
+        };
+        let report = Report::of(self.stream.as_ref(), &self.hearing, &situation);
+        Row {
+            ssrc: self.ssrc,
+            source: self.from,
+            destination: self.to,
+            encodings: self.encodings,
+            start_ms: since_beginning(self.started),
+            end_ms: since_beginning(self.ended),
+            dialog: self.dialog,
+            breaches: breaches(&Limits::default(), &report.measured()),
+            report,
+            far_end,
+            round_trip_ms: round_trip.map(|span| span.as_secs_f64() * 1000.0),
+        }
+    }
+}
+
+fn law(meaning: &Meaning) -> Option<Law> {
+    if meaning.clock_rate != CLOCK_RATE {
+        return None;
+    }
+    match meaning.encoding.to_ascii_uppercase().as_str() {
+        "PCMA" => Some(Law::A),
+        "PCMU" => Some(Law::Mu),
+        _ => None,
+    }
+}
+
+/// Moments here count from one second before the capture began.
+fn since_beginning(at: Instant) -> f64 {
+    at.since(Instant(1_000_000_000)).as_secs_f64() * 1000.0
+}
+
+// The JSON of a row: what scripts rely on stands first and by the names that the documents promise.
+
+#[derive(Serialize)]
+struct Json<'a> {
+    ssrc: String,
+    source: SocketAddr,
+    destination: SocketAddr,
+    payload_types: &'a [u8],
+    encodings: &'a [String],
+    start_ms: f64,
+    end_ms: f64,
+    packets: u64,
+    expected: u64,
+    lost: i64,
+    loss_percent: f64,
+    duplicates: u64,
+    reordered: u64,
+    delta_ms: Spread,
+    jitter_ms: Spread,
+    pdv_ms: Option<Percentiles>,
+    loss_runs: &'a crate::rtp::loss::LossRuns,
+    burst: &'a crate::rtp::loss::BurstGap,
+    mos: Option<Mos>,
+    media_state: MediaState,
+    limits_broken: Vec<String>,
+    dialog: Option<usize>,
+    far_end: Option<&'a FarEnd>,
+    round_trip_ms: Option<f64>,
+    /// Everything, as `vigie probe call --json` has it under `quality`.
+    report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct Spread {
+    min: f64,
+    mean: f64,
+    max: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+    max: f64,
+}
+
+/// All on the scale that is named.
+#[derive(Serialize)]
+struct Mos {
+    scale: &'static str,
+    model: &'static str,
+    grounded: bool,
+    r: f64,
+    cq: f64,
+    lq: f64,
+    cq_bare: f64,
+    fixed_50_ms: f64,
+    fixed_200_ms: f64,
+    adaptive_500_ms: f64,
+    vm: f64,
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(stream) = &self.report.stream else {
+            return Err(serde::ser::Error::custom("a source without packets"));
+        };
+        let spread = |range: &crate::rtp::spacing::Range, last| Spread {
+            min: range.min_ms,
+            mean: range.mean_ms,
+            max: range.max_ms,
+            last,
+        };
+        Json {
+            ssrc: format!("0x{:08x}", self.ssrc),
+            source: self.source,
+            destination: self.destination,
+            payload_types: &stream.payload_types,
+            encodings: &self.encodings,
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
+            packets: stream.counts.packets,
+            expected: stream.counts.expected,
+            lost: stream.counts.lost,
+            loss_percent: stream.loss_percent,
+            duplicates: stream.counts.duplicates,
+            reordered: stream.counts.reordered,
+            delta_ms: spread(&stream.delta, None),
+            jitter_ms: spread(&stream.jitter, Some(stream.jitter_last_ms)),
+            pdv_ms: stream.pdv.map(|pdv| Percentiles {
+                p50: pdv.p50_ms,
+                p95: pdv.p95_ms,
+                p99: pdv.p99_ms,
+                max: pdv.max_ms,
+            }),
+            loss_runs: &stream.loss_runs,
+            burst: &stream.burst,
+            mos: self.report.opinion.as_ref().map(|opinion| {
+                let [fixed_50, fixed_200, adaptive] = opinion.buffers;
+                Mos {
+                    scale: opinion.scale,
+                    model: opinion.model,
+                    grounded: opinion.codec.grounded,
+                    r: opinion.r(),
+                    cq: opinion.mos_cq,
+                    lq: opinion.mos_lq,
+                    cq_bare: opinion.mos_cq_bare,
+                    fixed_50_ms: fixed_50.mos_cq,
+                    fixed_200_ms: fixed_200.mos_cq,
+                    adaptive_500_ms: adaptive.mos_cq,
+                    vm: opinion.mos_vm,
+                }
+            }),
+            media_state: self.report.media_state,
+            limits_broken: self.breaches.iter().map(ToString::to_string).collect(),
+            dialog: self.dialog,
+            far_end: self.far_end.as_ref(),
+            round_trip_ms: self.round_trip_ms,
+            report: &self.report,
+        }
+        .serialize(serializer)
+    }
+}
