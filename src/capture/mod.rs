@@ -10,6 +10,7 @@ pub mod write;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use frames::Format;
 pub use write::Writer;
@@ -95,6 +96,9 @@ pub fn read(bytes: &[u8]) -> Result<Capture<'_>, Unreadable> {
     Ok(reading.finish(format, counts, frames.damage()))
 }
 
+/// Several processors write a capture a little out of order; more is a joint of two captures, or a set clock.
+const DISORDER_MAX: Duration = Duration::from_millis(10);
+
 /// A capture half read.
 #[derive(Debug, Default)]
 struct Reading<'a> {
@@ -109,7 +113,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn hear(&mut self, frame: &frames::Frame<'a>) {
-        if frame.at < self.last.1 {
+        if self.last.1.since(frame.at) > DISORDER_MAX {
             self.backwards.get_or_insert(frame.number);
         }
         self.last = (frame.number, frame.at.max(self.last.1));

@@ -177,7 +177,10 @@ impl Evidence {
 #[must_use]
 pub fn pcap(now: Now, recording: &Recording) -> Vec<u8> {
     let mut writer = Writer::new();
-    for packet in recording.packets.iter() {
+    // Ours are kept when they are due, theirs when they are read: a little out of order.
+    let mut packets: Vec<_> = recording.packets.iter().collect();
+    packets.sort_by_key(|packet| packet.at);
+    for packet in packets {
         let at = now.utc - now.instant.since(packet.at);
         writer.datagram(at, packet.from, packet.to, packet.payload);
     }
