@@ -1,33 +1,25 @@
 //! What is usual for one leg: its own last seven days, hour by hour, and when a reading falls out of them.
 //!
 //! A line at 35 ms of jitter that had 4 ms all week is in trouble though no fixed limit says so. Each
-//! hour keeps a summary per metric, whatever the number of calls; whoever owns the baseline records a
-//! finished [`Hour`] and gives it back after a restart. Fixed limits are in [`super::limits`]. A change
-//! that stays becomes the usual after half a week: by then somebody has heard of it.
+//! hour keeps a summary per metric, whatever the number of calls; whoever owns the baseline teaches it the
+//! same readings again after a restart. Fixed limits are in [`super::limits`]. A change that stays becomes
+//! the usual after half a week: by then somebody has heard of it.
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 
 use super::limits::{Breach, Severity};
 use super::metric::Metric;
 
 /// The week of one leg.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baseline {
     /// By hours since 1970, the last [`HOURS`] only.
-    hours: BTreeMap<u64, Hour>,
+    hours: BTreeMap<u64, BTreeMap<Metric, Readings>>,
 }
-
-/// All readings of one hour.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Hour(BTreeMap<Metric, Readings>);
 
 /// The readings of one metric in one hour: count, sum, sum of squares and the worst, in thousandths of
 /// the unit. Whole numbers, so that the order in which calls end leaves no trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u32, i64, u64, i64)", into = "(u32, i64, u64, i64)")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Readings {
     count: u32,
     sum: i64,
@@ -36,7 +28,7 @@ struct Readings {
 }
 
 /// Seven days. Fewer would make each Monday unusual, more would remember a line that is no more.
-pub const HOURS: u64 = 7 * 24;
+const HOURS: u64 = 7 * 24;
 
 /// A day of hours with readings: with fewer, the busy hour itself would be unusual.
 const HOURS_MIN: usize = 24;
@@ -62,36 +54,28 @@ impl Baseline {
         if metric.margin().is_none() || !value.is_finite() {
             return;
         }
-        if let Some(known) = self.room_for(hour) {
-            known.add(metric, Readings::of(value));
-        }
+        let readings = Readings::of(value);
+        self.room_for(hour)
+            .entry(metric)
+            .and_modify(|known| known.join(metric, readings))
+            .or_insert(readings);
     }
 
-    /// What was recorded of an hour, as after a restart; it adds to what is known of that hour.
-    pub fn recall(&mut self, hour: u64, recorded: &Hour) {
-        if let Some(known) = self.room_for(hour) {
-            for (metric, readings) in &recorded.0 {
-                known.add(*metric, *readings);
-            }
-        }
-    }
-
-    /// The place of this hour, once those have left that lie a week before the latest.
-    fn room_for(&mut self, hour: u64) -> Option<&mut Hour> {
+    /// The place of this hour, once those have left that lie a week before it. One that lies so far before the
+    /// latest says that the clock was ahead and has been set back: what was learnt then would bar the way
+    /// until that day comes.
+    fn room_for(&mut self, hour: u64) -> &mut BTreeMap<Metric, Readings> {
         let latest = self.hours.last_key_value().map_or(0, |(latest, _)| *latest);
+        if hour.saturating_add(HOURS) <= latest {
+            self.hours.clear();
+        }
         let oldest = latest.max(hour).saturating_sub(HOURS - 1);
         while let Some(first) = self.hours.first_entry()
             && *first.key() < oldest
         {
             first.remove();
         }
-        (hour >= oldest).then(|| self.hours.entry(hour).or_default())
-    }
-
-    /// What is known of an hour, to be recorded when it has passed.
-    #[must_use]
-    pub fn hour(&self, hour: u64) -> Option<&Hour> {
-        self.hours.get(&hour)
+        self.hours.entry(hour).or_default()
     }
 
     /// Whether this reading falls out of the week. `None` too while too little is known.
@@ -137,21 +121,12 @@ impl Baseline {
         let hours: Vec<Readings> = self
             .hours
             .values()
-            .filter_map(|hour| hour.0.get(&metric).copied())
+            .filter_map(|hour| hour.get(&metric).copied())
             .collect();
         let readings = hours
             .iter()
             .fold(0, |sum: u32, hour| sum.saturating_add(hour.count));
         (hours.len() >= HOURS_MIN && readings >= READINGS_MIN).then_some(hours)
-    }
-}
-
-impl Hour {
-    fn add(&mut self, metric: Metric, readings: Readings) {
-        self.0
-            .entry(metric)
-            .and_modify(|known| known.join(metric, readings))
-            .or_insert(readings);
     }
 }
 
@@ -184,29 +159,6 @@ impl Readings {
         let mean = self.mean();
         let squares = unit_squared(self.squares) / f64::from(self.count.max(1));
         (mean - usual).mul_add(mean - usual, (squares - mean * mean).max(0.0))
-    }
-}
-
-/// As it is recorded: four numbers in a row, a leg's hour stays below a kilobyte.
-impl From<(u32, i64, u64, i64)> for Readings {
-    fn from((count, sum, squares, worst): (u32, i64, u64, i64)) -> Self {
-        Self {
-            count,
-            sum,
-            squares,
-            worst,
-        }
-    }
-}
-
-impl From<Readings> for (u32, i64, u64, i64) {
-    fn from(readings: Readings) -> Self {
-        (
-            readings.count,
-            readings.sum,
-            readings.squares,
-            readings.worst,
-        )
     }
 }
 
@@ -368,21 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_recorded_in_little_room_and_recalled() {
-        let mut baseline = Baseline::default();
-        for metric in Metric::ALL {
-            for n in 0..60_u32 {
-                baseline.learn(START, metric, f64::from(n) * 9.75);
-            }
+    fn a_clock_that_was_ahead_for_one_call_costs_the_week_and_no_more() {
+        let mut jitter = week(Metric::JitterMs, |_| 4.0);
+        jitter.learn(START + 50_000, Metric::JitterMs, 4.0);
+        assert_eq!(jitter.breach(Metric::JitterMs, 200.0), None);
+        for n in 0..25 * 12 {
+            jitter.learn(START + HOURS + n / 12, Metric::JitterMs, 4.0);
         }
-        let hour = baseline.hour(START).unwrap();
-        let written = serde_json::to_string(hour).unwrap();
-        assert!(written.len() < 1000, "{} octets: {written}", written.len());
-        let mut restarted = Baseline::default();
-        restarted.recall(START, &serde_json::from_str(&written).unwrap());
-        assert_eq!(restarted, baseline);
-        let whole = serde_json::to_string(&baseline).unwrap();
-        assert_eq!(serde_json::from_str::<Baseline>(&whole).unwrap(), baseline);
+        assert!(jitter.breach(Metric::JitterMs, 200.0).is_some());
     }
 
     fn of_an_hour() -> impl Strategy<Value = Vec<f64>> {
