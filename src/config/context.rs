@@ -1,4 +1,4 @@
-//! What the readers of all tables share: the list of mistakes, the SIP defaults, and the files and
+//! What the readers of all tables share: the list of mistakes, the defaults of SIP and of limits, and the files and
 //! variables that the configuration refers to.
 
 use std::cell::RefCell;
@@ -8,6 +8,7 @@ use super::error::Span;
 use super::reader::Findings;
 use super::sip::Sip;
 use crate::id::ProbeId;
+use crate::quality::limits::Limits;
 use crate::secret::SecretRef;
 
 /// Something outside the file that must be there.
@@ -26,6 +27,8 @@ pub enum Reference {
 pub(super) struct Context<'t> {
     pub(super) findings: &'t Findings,
     pub(super) sip: Sip,
+    /// Where good ends, for all calls.
+    pub(super) limits: Limits,
     pub(super) references: RefCell<Vec<(Span, Reference, Option<ProbeId>)>>,
 }
 

@@ -10,6 +10,7 @@ mod context;
 mod entry;
 mod error;
 mod kind;
+mod limits;
 mod probe;
 mod probe_net;
 mod probe_sip;
@@ -122,9 +123,11 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     }
     let head = plant_section.as_ref().map(service::read_plant);
     let sip = root.section("sip").as_ref().map(sip::read_sip);
+    let limits = root.section("voice").as_ref().map(limits::read_voice);
     let context = Context {
         findings,
         sip: sip.unwrap_or_default(),
+        limits: limits.unwrap_or_default(),
         references: RefCell::default(),
     };
     let vantage = root.section("vantage").as_ref().map(service::read_vantage);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::context::Reference;
 use super::entry::{Entry, Kind, host_of};
+use super::limits;
 use super::reader::At;
 use super::sip::{TRANSPORTS, user_part};
 use super::value::print_duration;
@@ -48,6 +49,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
     let prompt = read_prompt(entry, hear);
     let send_dtmf = section.read("send_dtmf", digits);
     refuse_dialled_emergency(entry, send_dtmf.as_ref());
+    let limits = limits::of_call(section, &entry.context.limits);
     let signatures = signatures
         .iter()
         .filter_map(|text| read_signature(entry, text))
@@ -94,7 +96,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         }),
         prompt,
         send_dtmf: send_dtmf.map_or(usual.send_dtmf, |at| at.value),
-        limits: usual.limits,
+        limits,
         to: usual.to,
         from: usual.from,
     };

@@ -90,7 +90,8 @@ impl<'t> Section<'t> {
         self.table.contains_key(key)
     }
 
-    fn value(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+    /// The value under this key, whatever it is.
+    pub(super) fn value(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.asked.borrow_mut().push(key);
         self.table.get(key)
     }
@@ -484,11 +485,57 @@ where
     })
 }
 
+/// A number with or without a fraction; `range` says what makes sense.
+pub(super) fn as_fraction(
+    value: &Spanned<DeValue<'_>>,
+    what: &str,
+    range: RangeInclusive<f64>,
+    findings: &Findings,
+) -> Option<At<f64>> {
+    let (text, number) = match value.get_ref() {
+        DeValue::Float(number) => (number.as_str(), number.as_str().parse().ok()),
+        DeValue::Integer(number) => {
+            let small = whole(number).and_then(|number| i32::try_from(number).ok());
+            (number.as_str(), small.map(f64::from))
+        }
+        DeValue::String(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => {
+            findings.wrong(
+                &value.span(),
+                format!(
+                    "{what} is {}; write a number without quotes",
+                    kind_of(value)
+                ),
+            );
+            return None;
+        }
+    };
+    let found = number.filter(|number| range.contains(number));
+    if found.is_none() {
+        findings.wrong(
+            &value.span(),
+            format!(
+                "{what} is {}; write {} to {}",
+                shorten(text),
+                range.start(),
+                range.end()
+            ),
+        );
+    }
+    found.map(|value_found| At {
+        value: value_found,
+        span: value.span(),
+    })
+}
+
 fn whole(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-fn kind_of(value: &Spanned<DeValue<'_>>) -> &'static str {
+pub(super) fn kind_of(value: &Spanned<DeValue<'_>>) -> &'static str {
     match value.get_ref() {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",

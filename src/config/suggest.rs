@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that an unknown one was probably meant to be.
 
 /// Words of other tools, and ours. Left what people write, right what this file calls it.
-const SYNONYMS: [(&str, &str); 28] = [
+const SYNONYMS: [(&str, &str); 34] = [
     ("every", "lane"),
     ("interval", "lane"),
     ("interval", "every"),
@@ -30,6 +30,12 @@ const SYNONYMS: [(&str, &str); 28] = [
     ("ping", "icmp"),
     ("https", "http"),
     ("plug-in", "plugin"),
+    ("loss_percent_max", "limits"),
+    ("jitter_max", "limits"),
+    ("jitter", "jitter_ms"),
+    ("packet_loss", "loss_percent"),
+    ("mos", "mos_cq"),
+    ("level", "level_low_dbov"),
 ];
 
 /// The nearest of `known`, when it is near enough to be meant.

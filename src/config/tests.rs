@@ -9,6 +9,7 @@ use crate::engine::plant::Role;
 use crate::probe::call::Hear;
 use crate::probe::icmp::Expect;
 use crate::probe::{Check, http};
+use crate::quality::metric::Metric;
 
 /// A plant of one machine, on the first lines of every file below.
 const HEAD: &str =
@@ -378,7 +379,7 @@ fn a_call_is_filled_with_all_that_the_file_says() {
     let probe = probe(
         "{ kind = \"call\", name = \"sda\", number = \"0199001199\", user = \"u\", secret = \"env:S\", hold = \"4s\", \
          answer_within = \"6s\", signatures = [\"*1#\"], hear = \"anything\", transport = \"tcp\", \
-         proxy = \"192.0.2.9:5070\", loss_percent_max = 1, jitter_max = \"20ms\", send_dtmf = \"12#\", every = \"2m\" }",
+         proxy = \"192.0.2.9:5070\", limits = { jitter_ms = 20 }, send_dtmf = \"12#\", every = \"2m\" }",
     );
     assert_eq!(probe.id.as_str(), "a/sda");
     assert_eq!(probe.every, Duration::from_secs(120));
@@ -394,6 +395,8 @@ fn a_call_is_filled_with_all_that_the_file_says() {
         "env:S"
     );
     assert_eq!(settings.signatures, ["*1#"]);
+    let jitter = settings.limits.limit(Metric::JitterMs);
+    assert_eq!(jitter.degraded, Some(20.0));
     assert_eq!(settings.hear, Hear::Anything);
     assert_eq!(settings.hold, Duration::from_secs(4));
     assert_eq!(settings.proxy.as_deref(), Some("192.0.2.9:5070"));

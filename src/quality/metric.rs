@@ -57,7 +57,8 @@ impl Metric {
     }
 
     /// Whether `value` is on the wrong side of `limit`.
-    pub(super) fn is_worse(self, value: f64, limit: f64) -> bool {
+    #[must_use]
+    pub fn is_worse(self, value: f64, limit: f64) -> bool {
         match self.about().worse {
             Worse::Above => value > limit,
             Worse::Below => value < limit,
