@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::view::{Answer, TargetView};
 use crate::health::SERVED_BY_BACKUP;
 use crate::probe::icmp::Expect;
-use crate::probe::{Blame, Failure, Word};
+use crate::probe::{Blame, Failure, UNUSUAL, Word};
 use crate::time::Utc;
 
 /// The plant stands in France; its clock on the wall shows this zone.
@@ -79,21 +79,21 @@ impl Failure {
     /// What a supervisor has to know of it, in a few words. What only an engineer can use is in `words`.
     #[must_use]
     pub fn words_fr(&self) -> String {
+        if let Some(metric) = self.code.strip_prefix(UNUSUAL) {
+            return unusual_fr(metric).to_owned();
+        }
+        if let Some(heard) = heard_fr(&self.code) {
+            return heard.to_owned();
+        }
         let known = match self.code.as_ref() {
             SERVED_BY_BACKUP => "appels pris par le secours",
             "port_closed" | "connection_refused" => "machine allumée, service arrêté",
             "unreachable" => "injoignable par le réseau",
             "no_final_answer" => "sonne sans que personne décroche",
-            "no_media" => "décroche, sans aucun son",
-            "late_media" => "décroche, le son vient trop tard",
-            "media_stopped" => "décroche, puis le son s’arrête",
-            "wrong_source" => "le son vient d’un autre équipement que prévu",
             "goodbye_unanswered" => "ne répond plus à la fin de l’appel",
             "emergency_redirect" => "renvoie les appels vers un numéro d’urgence",
-            "one_way_audio" => "décroche, le son ne passe que dans un sens",
             "no_signature" | "wrong_signature" => "un autre équipement que prévu décroche",
             "hung_up_early" => "raccroche trop tôt",
-            "jitter" => "son haché",
             "packet_loss" => "des paquets se perdent",
             "sip_404" | "sip_484" => "numéro refusé comme inconnu",
             "sip_486" | "sip_600" => "occupé",
@@ -126,6 +126,54 @@ impl Failure {
             Some(status) => format!("{known} (SIP {status})"),
             None => known.to_owned(),
         }
+    }
+}
+
+/// What a caller hears of it, for the codes of a call that was answered: those of its sound, those of its
+/// announcement, and the keys of the metrics that limits know.
+fn heard_fr(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "no_media" => "décroche, sans aucun son",
+        "late_media" => "décroche, le son vient trop tard",
+        "media_stopped" => "décroche, puis le son s’arrête",
+        "digital_silence" => "décroche, silence total",
+        "comfort_noise_only" => "décroche, un souffle et aucune voix",
+        "low_level" | "level_low_dbov" => "voix trop faible",
+        "level_high_dbov" => "voix trop forte",
+        "clip_percent" => "voix saturée",
+        "wrong_payload" => "le son vient dans un format que l’appelant ne peut pas entendre",
+        "wrong_source" => "le son vient d’un autre équipement que prévu",
+        "one_way_audio" => "décroche, le son ne passe que dans un sens",
+        "wrong_prompt" => "l’annonce n’est pas la bonne",
+        "prompt_truncated" => "l’annonce est coupée",
+        "prompt_windows" => "l’annonce est méconnaissable",
+        "prompt_late" => "l’annonce vient trop tard",
+        "prompt_not_approved" => "l’annonce de référence attend d’être validée",
+        "dtmf_missing" => "des touches tapées se perdent",
+        "mos_cq" | "mos_cq_wideband" | "mos_cq_fullband" => "mauvaise qualité de la voix",
+        "loss_percent" => "des mots se perdent",
+        "loss_run" => "des syllabes manquent",
+        "discard_percent" | "pdv_p99_ms" | "jitter_ms" => "son haché",
+        "audio_round_trip_ms" => "la voix arrive en retard, on se coupe la parole",
+        "greeting_delay_ms" => "décroche, puis un long silence avant l’accueil",
+        _ => return None,
+    })
+}
+
+/// The same for a line that is still good by its limits, and worse than it has been all week.
+fn unusual_fr(metric: &str) -> &'static str {
+    match metric {
+        "level_low_dbov" => "voix plus faible que d’habitude",
+        "level_high_dbov" => "voix plus forte que d’habitude",
+        "clip_percent" => "voix plus saturée que d’habitude",
+        "mos_cq" | "mos_cq_wideband" | "mos_cq_fullband" => {
+            "voix de moins bonne qualité que d’habitude"
+        }
+        "loss_percent" | "loss_run" => "plus de mots se perdent que d’habitude",
+        "discard_percent" | "pdv_p99_ms" | "jitter_ms" => "son plus haché que d’habitude",
+        "audio_round_trip_ms" => "la voix arrive plus tard que d’habitude",
+        "greeting_delay_ms" => "l’accueil vient plus tard que d’habitude",
+        _ => "moins bien que d’habitude",
     }
 }
 

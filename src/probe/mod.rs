@@ -173,6 +173,12 @@ pub struct Measure {
     pub value: f64,
 }
 
+/// A measure of 1 beside figures that our own overload spoilt: nothing is judged by them.
+pub const EXCLUDED: &str = "excluded";
+
+/// Codes of calls that are worse than their line has been all week begin with this, and end with the metric.
+pub const UNUSUAL: &str = "unusual_";
+
 /// The judged result of one probe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Hear;
 use crate::calls::observe::{Observed, PromptHeard};
-use crate::probe::Verdict;
+use crate::probe::{EXCLUDED, Verdict};
 use crate::quality::leg::{Report, Situation};
 use crate::quality::limits::Measured;
 use crate::quality::media_state::{HeardBack, MediaState};
@@ -53,7 +53,7 @@ impl Heard {
             .measuring("own_send_late_p99_us", figure(rtp.send_late_p99_us))
             .measuring("own_receive_lag_p99_us", figure(rtp.receive_lag_p99_us));
         if self.excluded {
-            verdict = verdict.measuring("excluded", 1.0);
+            verdict = verdict.measuring(EXCLUDED, 1.0);
         }
         for metric in Metric::ALL {
             // Loud and faint are two limits of one level.
