@@ -40,3 +40,4 @@ mod spares_the_callers;
 mod support;
 mod systemd_hears_the_service;
 mod telephony_states;
+mod worse_than_its_own_week;

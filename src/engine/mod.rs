@@ -16,6 +16,7 @@ pub mod plant;
 mod publish;
 mod replay;
 mod tally;
+mod week;
 mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +37,7 @@ pub use own::STORE_FAULT;
 use plant::Plant;
 pub use replay::ReplayError;
 use tally::Tally;
+use week::Weeks;
 use wiring::Wired;
 
 /// The view is published at least this often, so that a page can tell its age.
@@ -81,6 +83,7 @@ pub struct Engine {
     /// Targets and lines that have facts.
     known: BTreeSet<Subject>,
     tally: Tally,
+    weeks: Weeks,
     own_faults: BTreeMap<String, Failure>,
     stall: Option<own::Stall>,
     /// The wall clock was set, and nobody has confirmed it since.
@@ -123,6 +126,7 @@ impl Engine {
             numbered: Vec::new(),
             known: BTreeSet::new(),
             tally: Tally::default(),
+            weeks: Weeks::default(),
             own_faults: BTreeMap::new(),
             stall: None,
             clock_stepped: false,
@@ -250,6 +254,7 @@ impl Engine {
         };
         self.record(now, &Event::Configured(configured));
         self.health.replay_forget(now, &forgotten, &dropped);
+        self.weeks.forget(&forgotten);
         self.known.retain(|subject| subjects.contains(subject));
         self.numbered = probes;
         self.schedule.reconcile(
@@ -314,6 +319,11 @@ impl Engine {
             return;
         };
         let is_call = wired.is_call;
+        let limits = wired.limits();
+        let verdict = match limits {
+            Some(limits) => self.weeks.compared(probe, limits, verdict),
+            None => verdict,
+        };
         let Some(record) = self.health.record(probe) else {
             return;
         };
@@ -332,9 +342,12 @@ impl Engine {
         // JSON has no infinity; such a figure tells nothing.
         seen.measures.retain(|measure| measure.value.is_finite());
         if is_call || record.is_news(seen.word, seen.failure.as_ref()) {
-            let last_good = record.last_good;
+            let judged = judged(probe, run, &seen, record.last_good);
             self.tally.told(probe);
-            self.record(now, &Event::Verdict(judged(probe, run, &seen, last_good)));
+            if limits.is_some() {
+                self.weeks.learn(&judged);
+            }
+            self.record(now, &Event::Verdict(judged));
         } else {
             // The words of a repeated blindness stay those of its fact.
             if seen.word == Word::Blind {

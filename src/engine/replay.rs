@@ -64,6 +64,7 @@ impl Engine {
                 let instant = at.unwrap_or_default();
                 let then = Now { instant, utc };
                 self.health.replay_forget(then, probes, subjects);
+                self.weeks.forget(probes);
                 for subject in subjects {
                     self.known.remove(subject);
                 }
@@ -98,6 +99,10 @@ impl Engine {
     }
 
     fn apply_verdict(&mut self, at: Option<Instant>, judged: Judged) {
+        let wired = self.wired.get(&judged.probe);
+        if wired.is_some_and(|wired| wired.limits().is_some()) {
+            self.weeks.learn(&judged);
+        }
         let seen = Seen {
             started: at.unwrap_or_default(),
             sent: judged.sent,

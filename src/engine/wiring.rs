@@ -12,6 +12,7 @@ use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
 use crate::id::{ProbeId, TrunkId};
 use crate::probe::Check;
 use crate::probe::task::Sip;
+use crate::quality::limits::Limits;
 use crate::schedule;
 
 /// What the engine needs to start a probe.
@@ -22,6 +23,22 @@ pub(super) struct Wired {
     pub(super) is_call: bool,
     /// Short digest of what it asks: another one makes it another probe.
     pub(super) digest: String,
+}
+
+impl Wired {
+    /// By what its calls are judged, if it calls.
+    pub(super) fn limits(&self) -> Option<&Limits> {
+        match &*self.check {
+            Check::Call(call) => Some(&call.limits),
+            Check::Register(_)
+            | Check::Options(_)
+            | Check::Icmp(_)
+            | Check::Tcp(_)
+            | Check::Http(_)
+            | Check::Dns(_)
+            | Check::Plugin(_) => None,
+        }
+    }
 }
 
 pub(super) fn probes(plant: &Plant) -> impl Iterator<Item = &Probe> {

@@ -13,7 +13,7 @@ use vigie::engine::output::Output;
 use vigie::engine::plant::{Line, Plant, Probe, Role, Target};
 use vigie::health::standing::{Change, Subject};
 use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
-use vigie::probe::{Blame, Check, Failure, Verdict, WRONG_PASSWORD, Word, call, icmp};
+use vigie::probe::{Blame, Check, EXCLUDED, Failure, Verdict, WRONG_PASSWORD, Word, call, icmp};
 use vigie::sip::emergency;
 use vigie::time::{Instant, Now, Utc};
 
@@ -34,6 +34,11 @@ pub(crate) enum FarEnd {
     Answers,
     /// A call answered by this PBX.
     Signs(&'static str),
+    /// A call with this jitter, good by any limit; our own machine may have been too busy to say so.
+    Jitters {
+        microseconds: u32,
+        we_overloaded: bool,
+    },
     Limps,
     Refuses,
     Silent,
@@ -278,9 +283,14 @@ impl World {
         let met = self.next_runs.get_mut(&id).and_then(VecDeque::pop_front);
         let far = met.as_ref().or_else(|| self.far.get(&id));
         let lasting = match far.unwrap_or(&FarEnd::Answers) {
-            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Limps if trunk.is_some() => seconds(3),
+            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Jitters { .. } | FarEnd::Limps
+                if trunk.is_some() =>
+            {
+                seconds(3)
+            }
             FarEnd::Answers
             | FarEnd::Signs(_)
+            | FarEnd::Jitters { .. }
             | FarEnd::Limps
             | FarEnd::Refuses
             | FarEnd::Expired
@@ -340,6 +350,16 @@ impl World {
             .map(|(at, _)| at.since(from))
     }
 
+    /// Each word that was confirmed of this target, in order.
+    pub(crate) fn changes_to(&self, target: &str) -> Vec<Word> {
+        let subject = Subject::Target(TargetId::from(target));
+        self.changes
+            .iter()
+            .filter(|(_, change)| change.subject == subject && change.is_hard())
+            .map(|(_, change)| change.to.word)
+            .collect()
+    }
+
     /// Every subject that was ever confirmed down.
     pub(crate) fn ever_down(&self) -> BTreeSet<Subject> {
         self.changes
@@ -383,6 +403,19 @@ fn verdict(far: Option<&FarEnd>, timeout: Duration) -> Option<(Verdict, Option<S
             Verdict::good(took).measuring("answer_ms", 4.321),
             Some((*signature).to_owned()),
         ),
+        FarEnd::Jitters {
+            microseconds,
+            we_overloaded,
+        } => {
+            let jitter_ms = f64::from(*microseconds) / 1000.0;
+            let good = Verdict::good(took).measuring("jitter_ms", jitter_ms);
+            let verdict = if *we_overloaded {
+                good.measuring(EXCLUDED, 1.0)
+            } else {
+                good
+            };
+            (verdict, None)
+        }
         FarEnd::Limps => (Verdict::degraded(failure(Blame::Misbehaved, "limps")), None),
         FarEnd::Refuses => (Verdict::down(failure(Blame::Refused, "refused")), None),
         FarEnd::Silent => (Verdict::down(failure(Blame::Silent, "silent")), None),
