@@ -23,6 +23,7 @@ mod outage_ends_soon;
 mod pages;
 mod real_asterisk;
 mod real_browser;
+mod real_calls;
 mod real_faults;
 mod real_impairment;
 mod real_sipp;
