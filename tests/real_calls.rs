@@ -154,7 +154,7 @@ fn configuration(prompts: &str, evidence: &str) -> String {
         .map(|(name, number, more)| {
             format!(
                 "{{ kind = \"call\", name = \"{name}\", number = \"{number}\", prompt = \"accueil\", hold = \"8s\", \
-                 timeout = \"20s\", every = \"30s\"{more} }},\n"
+                 timeout = \"20s\", every = \"3m\"{more} }},\n"
             )
         })
         .collect();
@@ -234,7 +234,7 @@ fn a_service_tells_the_right_announcement_and_keeps_evidence_of_the_others() {
         ("cut", "prompt_truncated"),
         ("late", "prompt_late"),
     ] {
-        let found = wait_for(name, Duration::from_secs(90), || {
+        let (found, _) = wait_for(name, Duration::from_secs(240), || {
             code(name).filter(|found| !matches!(found.as_str(), "" | "not_seen_yet"))
         });
         assert_eq!(found, expected, "{name}: {:#}", service.status());

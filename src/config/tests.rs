@@ -641,3 +641,33 @@ proptest! {
         let _ = read("f", &text);
     }
 }
+
+#[test]
+fn an_announcement_has_a_name_a_folder_and_a_time_to_begin() {
+    let entry =
+        r#"{ kind = "call", number = "0199001190", prompt = "accueil", prompt_within = "2s" }"#;
+    let loaded = good(&format!("{HEAD}probes = [{entry}]\n"));
+    let Check::Call(settings) = &*loaded.plant.targets[0].probes[0].check else {
+        panic!("a call");
+    };
+    let prompt = settings.prompt.as_ref().unwrap();
+    let within = Duration::from_secs(2);
+    assert_eq!((prompt.name.as_str(), prompt.within), ("accueil", within));
+    assert_eq!(settings.hear, Hear::Anything);
+    let reference = Reference::Prompt("accueil".to_owned());
+    assert_eq!(loaded.references[0].reference, reference);
+    let folder = loaded.settings.prompt_directory();
+    assert_eq!(folder.to_str(), Some("/var/lib/vigie/prompts"));
+    for (more, words) in [
+        (r#"prompt = "../x""#, "no name of an announcement"),
+        (
+            r#"prompt = "accueil", hear = "echo""#,
+            "neither an echo nor nothing",
+        ),
+        (r#"prompt_within = "2s""#, "there is no \"prompt\""),
+    ] {
+        let entry = format!(r#"{{ kind = "call", number = "0199001190", {more} }}"#);
+        let found = mistakes(&format!("{HEAD}probes = [{entry}]\n"));
+        assert!(found[0].contains(words), "{more}: {found:#?}");
+    }
+}
