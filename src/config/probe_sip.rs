@@ -81,6 +81,10 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         (None, None, None) => address_of(entry, &entry.context.sip.caller, &to),
     };
     let usual = call::Settings::new(to, from);
+    let usual_hear = match prompt {
+        Some(_) => Hear::Anything,
+        None => usual.hear,
+    };
     let settings = call::Settings {
         proxy,
         transport: transport.unwrap_or(entry.context.sip.transport),
@@ -89,11 +93,7 @@ pub(super) fn read_call(entry: &Entry<'_, '_>) -> Option<Kind> {
         answer_within: answer_within.map_or(usual.answer_within, |at| at.value),
         media_within: media_within.map_or(usual.media_within, |at| at.value),
         signatures,
-        hear: hear.unwrap_or(if prompt.is_some() {
-            Hear::Anything
-        } else {
-            usual.hear
-        }),
+        hear: hear.unwrap_or(usual_hear),
         prompt,
         send_dtmf: send_dtmf.map_or(usual.send_dtmf, |at| at.value),
         limits,
