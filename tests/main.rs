@@ -29,6 +29,7 @@ mod real_impairment;
 mod real_sipp;
 mod real_transports;
 mod real_tshark;
+mod real_voice;
 mod real_whole_plant;
 mod reload_tells_the_truth;
 mod restart_keeps_the_outage;

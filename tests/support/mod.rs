@@ -1,6 +1,9 @@
 //! What the promises are told with: the simulated world, and the real one on a lead.
 
+pub(crate) mod bad_wire;
 pub(crate) mod browser;
+pub(crate) mod burners;
+pub(crate) mod capture;
 pub(crate) mod certificate;
 pub(crate) mod demo;
 pub(crate) mod namespace;
