@@ -117,12 +117,18 @@ fn every_tenth_packet_that_the_kernel_drops_toward_them_is_counted_by_them() {
     assert_eq!(heard["rxcount"] + figure(dropped), sent, "{heard:?}");
     // Its own loss is that of its last report, up to a second before the end.
     let lost = heard["lp"];
-    assert!((figure(dropped) - 6.0..=figure(dropped)).contains(&lost), "{heard:?}");
+    assert!(
+        (figure(dropped) - 6.0..=figure(dropped)).contains(&lost),
+        "{heard:?}"
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what one runs it for")]
 fn println_figures(report: &Report, heard: &BTreeMap<String, f64>, dropped: u64) {
-    println!("dropped {dropped}; the PBX: {heard:?}; ours: {:#}", report.json);
+    println!(
+        "dropped {dropped}; the PBX: {heard:?}; ours: {:#}",
+        report.json
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few hundred packets")]

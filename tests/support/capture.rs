@@ -60,14 +60,18 @@ impl Capture {
             .send_to(LAST, (to, 9))
             .expect("to send a last datagram");
         let file = file_in(self.folder.path());
-        wait_for("the last packet is on disk", Duration::from_secs(10), || {
-            let bytes = std::fs::read(&file).ok()?;
-            bytes
-                .windows(LAST.len())
-                .rev()
-                .any(|window| window == LAST)
-                .then_some(())
-        });
+        wait_for(
+            "the last packet is on disk",
+            Duration::from_secs(10),
+            || {
+                let bytes = std::fs::read(&file).ok()?;
+                bytes
+                    .windows(LAST.len())
+                    .rev()
+                    .any(|window| window == LAST)
+                    .then_some(())
+            },
+        );
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(pid, Signal::SIGINT).expect("to signal a child of ours");
         self.child.wait().expect("to wait for a child of ours");
