@@ -173,6 +173,13 @@ impl RealPlant {
         )
     }
 
+    /// What the lab's numbers play, by its name in `tests/lab/sounds`: 8 kHz.
+    pub(crate) fn sound(&self, name: &str) -> Vec<i16> {
+        let file = self.dir.path().join(format!("sounds/{name}.wav"));
+        let bytes = fs::read(file).expect("a sound of the lab");
+        vigie::audio::wav::read(&bytes).expect("WAV of 8 kHz")
+    }
+
     fn folder(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
