@@ -111,15 +111,17 @@ pub struct Leg {
 impl Leg {
     /// What their reports say of whether they hear us.
     #[must_use]
-    pub fn heard_back(&self) -> HeardBack {
+    pub const fn heard_back(&self) -> HeardBack {
         match &self.far_end.about_us {
-            // They report on us only once something came; 255 is all of it lost since the last report.
-            Some(block) if block.fraction_lost == u8::MAX => HeardBack::No,
+            _ if self.far_end.deaf_reports >= DEAF_AFTER => HeardBack::No,
             Some(_) => HeardBack::Yes,
             None => HeardBack::Unknown,
         }
     }
 }
+
+/// Two intervals: the first report may have left before our first packet came.
+const DEAF_AFTER: u32 = 2;
 
 /// The echo of our own chirp.
 #[derive(Clone, Copy, Debug, PartialEq)]

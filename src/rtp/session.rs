@@ -24,6 +24,8 @@ pub struct Session {
     report_due: Instant,
     round_trip: Option<Duration>,
     far_end: FarEnd,
+    /// Packets of ours that had left when the last report came.
+    sent_before: u32,
 }
 
 /// A time that a far end told, and when it came.
@@ -43,12 +45,18 @@ pub struct FarEnd {
     pub voice: Option<VoipMetrics>,
     /// What they say they sent: more than we expected was lost before the first or after the last packet.
     pub sender: Option<SenderInfo>,
+    /// Reports in a row, while we sent, that know of nothing new of ours: no block about us (RFC 3550 §6.4.1),
+    /// or the same highest sequence number again. Their fraction lost cannot tell: where nothing came,
+    /// nothing was expected (A.3).
+    pub deaf_reports: u32,
     /// They said that they leave.
     pub bye: bool,
 }
 
 /// A far end that moves a call ten times has a new source each time; more are forged.
 const STREAMS_MAX: usize = 16;
+/// Half a second of ours, between two reports of theirs: fewer may be on their way still.
+const SENT_BETWEEN: u32 = 25;
 /// With one peer a report may leave at once (RFC 3550 §6.2 allows no delay for unicast); a second lets
 /// it say something.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -69,6 +77,7 @@ impl Session {
             last_reference: None,
             round_trip: None,
             far_end: FarEnd::default(),
+            sent_before: 0,
         }
     }
 
@@ -211,7 +220,9 @@ impl Session {
         self.far_end.bye |= report.bye;
         let ours = self.sender.ssrc;
         let arrival = rtcp::middle(rtcp::ntp(now.utc - now.instant.since(stamp)));
-        if let Some(block) = report.blocks.iter().find(|block| block.ssrc == ours) {
+        let block = report.blocks.iter().find(|block| block.ssrc == ours);
+        self.listen_for_ears(block);
+        if let Some(block) = block {
             self.round_trip = rtcp::round_trip(arrival, block).or(self.round_trip);
             self.far_end.about_us = Some(*block);
         }
@@ -223,6 +234,21 @@ impl Session {
             self.far_end.voice = Some(*voice);
         }
         Ok(())
+    }
+
+    /// Whether a report shows that something of ours has come since the last one.
+    fn listen_for_ears(&mut self, block: Option<&Block>) {
+        let highest = |block: &Block| block.extended_max;
+        let heard = block.map(highest) != self.far_end.about_us.as_ref().map(highest);
+        if block.is_some() && heard {
+            self.far_end.deaf_reports = 0;
+        } else if self.sender.packets().wrapping_sub(self.sent_before) >= SENT_BETWEEN {
+            self.far_end.deaf_reports += 1;
+        } else {
+            // On hold, or right after another report: it says nothing.
+            return;
+        }
+        self.sent_before = self.sender.packets();
     }
 
     /// Round trip by RTCP, the last one measured.
@@ -277,6 +303,47 @@ mod tests {
             (block.lost, block.fraction_lost, block.extended_max),
             (1, 2, 199)
         );
+    }
+
+    #[test]
+    fn reports_that_know_of_nothing_new_are_counted_while_we_send() {
+        let mut here = session(1);
+        let mut now = 0;
+        // Packets sent before each report, the highest of ours that it knows, reports in a row without news.
+        for (step, (sent, highest, deaf)) in [
+            (50, None, 1),
+            (3, None, 1),
+            (50, Some(60), 0),
+            (50, Some(60), 1),
+            (0, Some(60), 1),
+            (50, Some(60), 2),
+            (50, None, 3),
+            (1, Some(61), 0),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for _ in 0..sent {
+                here.sender.sound(8, &[0xd5; 160]);
+            }
+            now += 1000;
+            let mut there = session(2);
+            if let Some(highest) = highest {
+                let bytes = packet::write(Packet {
+                    marker: false,
+                    payload_type: 8,
+                    sequence_number: highest,
+                    timestamp: 0,
+                    ssrc: here.sender.ssrc,
+                    payload: &[],
+                });
+                let packet = packet::parse(&bytes).unwrap();
+                there.hear(at(now).instant, &packet, Content::Sound);
+            }
+            let report = there.report(at(now), false, None);
+            here.hear_report(at(now), at(now).instant, &report).unwrap();
+            assert_eq!(here.far_end().deaf_reports, deaf, "step {step}");
+        }
     }
 
     #[test]
