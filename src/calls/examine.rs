@@ -10,9 +10,12 @@ use super::recording::{Heard, Recording};
 use super::speech::runs_backwards;
 use crate::audio::chirp;
 use crate::audio::prompt::{Reference, Word};
+use crate::time::Instant;
 
 /// An echo later than this is found no more, and is none that anybody could talk over.
 const ECHO_WITHIN: Duration = Duration::from_secs(2);
+/// 250 ms: a buffer on the way that has shrunk leaves the echo so much before its place.
+const EARLIER: usize = 2000;
 
 impl Observed {
     /// Adds what the recording of the call says; `prompt`: the announcement that should have played.
@@ -35,8 +38,8 @@ fn echoed(recording: &Recording) -> Option<Echoed> {
         .max_by(|a, b| a.likeness.total_cmp(&b.likeness))
 }
 
-fn find(heard: &Heard, sent: crate::time::Instant, backwards: bool) -> Option<Echoed> {
-    let begin = heard.sample_at(sent);
+fn find(heard: &Heard, sent: Instant, backwards: bool) -> Option<Echoed> {
+    let begin = heard.sample_at(sent).saturating_sub(EARLIER);
     let end = heard.sample_at(sent + ECHO_WITHIN).min(heard.samples.len());
     let mut window = heard.samples.get(begin..end)?.to_vec();
     let length = window.len();
@@ -49,12 +52,12 @@ fn find(heard: &Heard, sent: crate::time::Instant, backwards: bool) -> Option<Ec
     } else {
         found.at_samples
     };
-    // The window begins with the first whole sample after the chirp left.
-    let until_window = heard.time_of(begin).since(sent);
-    let seconds = at / f64::from(crate::audio::SAMPLE_RATE);
+    // Timed by the packets that carried it: those before it may have met a shorter buffer.
+    let first = (begin..end).nth(whole(at))?;
+    let heard_at = heard.first_of(&(first..first + chirp::LENGTH))?;
+    let fraction = at.max(0.0).fract() / f64::from(crate::audio::SAMPLE_RATE);
     Some(Echoed {
-        round_trip: until_window
-            + Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(),
+        round_trip: heard_at.since(sent) + Duration::from_secs_f64(fraction),
         likeness: found.ncc,
         return_loss_db: found.return_loss_db,
     })
@@ -83,6 +86,15 @@ fn heard_prompt(recording: &Recording, prompt: &Reference) -> Option<PromptHeard
 
 fn millis(ms: u32) -> Duration {
     Duration::from_millis(ms.into())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place in a window of seconds, never below zero"
+)]
+const fn whole(samples: f64) -> usize {
+    samples.max(0.0) as usize
 }
 
 fn to_f64(samples: usize) -> f64 {

@@ -5,6 +5,7 @@
 //! writes files of it. Bounded: a far end that talks without end fills no memory.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::audio::SAMPLE_RATE;
@@ -101,6 +102,8 @@ pub struct Heard {
     pub samples: Vec<i16>,
     /// When the first sample would have been heard by the quickest packet of all.
     pub begins: Instant,
+    /// Each packet: its first sample, and what it alone says of when the first of all was heard.
+    packets: Vec<(usize, Instant)>,
     samples_max: usize,
     /// RTP timestamp of the first sample, once there is one.
     origin: Option<u32>,
@@ -137,6 +140,9 @@ impl Heard {
             self.begins = begins;
         }
         let end = (place + samples.len()).min(self.samples_max);
+        if place < end {
+            self.packets.push((place, begins));
+        }
         if self.samples.len() < end {
             self.samples.resize(end, 0);
         }
@@ -181,6 +187,13 @@ impl Heard {
         let early = self.samples.len() - OVERTAKING;
         self.samples.drain(..early);
         self.begins = self.begins + length(early);
+        self.packets.retain_mut(|(place, begins)| {
+            *begins = *begins + length(early);
+            place
+                .checked_sub(early)
+                .inspect(|left| *place = *left)
+                .is_some()
+        });
         let early = u32::try_from(early).unwrap_or(u32::MAX);
         self.origin = self.origin.map(|origin| origin.wrapping_add(early));
     }
@@ -189,6 +202,18 @@ impl Heard {
     #[must_use]
     pub fn time_of(&self, sample: usize) -> Instant {
         self.begins + length(sample)
+    }
+
+    /// When the first of these samples was heard, by the quickest of the packets that carried them. Later than
+    /// [`Self::time_of`] says where a buffer on the way has grown since the quickest packet of all.
+    #[must_use]
+    pub fn first_of(&self, samples: &Range<usize>) -> Option<Instant> {
+        let carried = self
+            .packets
+            .iter()
+            .filter(|(place, _)| samples.contains(place));
+        let begins = carried.map(|(_, begins)| *begins).min()?;
+        Some(begins + length(samples.start))
     }
 
     /// The first sample that was heard at this moment or later.
@@ -288,6 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_grows_makes_the_later_samples_late() {
+        let mut heard = Heard::new(Duration::from_secs(1));
+        // The first comes at once, all others 60 ms later than their timestamps say.
+        for (at, number) in [(0, 0), (80, 1), (100, 2), (125, 3)] {
+            heard.hear(ms(at), number * 160, [1; 160].into_iter());
+        }
+        assert_eq!(heard.time_of(160), ms(20));
+        for (samples, first) in [
+            (0..160, Some(ms(0))),
+            (160..640, Some(ms(80))),
+            (480..640, Some(ms(125))),
+            (640..800, None),
+        ] {
+            assert_eq!(heard.first_of(&samples), first, "{samples:?}");
+        }
+    }
+
+    #[test]
     fn no_more_than_agreed_is_kept() {
         let mut heard = Heard::new(Duration::from_millis(30));
         for n in 0..10 {
@@ -314,6 +357,8 @@ mod tests {
         }
         heard.forget_early();
         assert_eq!((heard.samples.len(), heard.begins), (1600, ms(800)));
+        assert_eq!(heard.first_of(&(160..320)), Some(ms(820)));
+        assert_eq!(heard.packets.len(), 10);
         heard.hear(ms(1000), 160 * 50, [2; 160].into_iter());
         assert_eq!((heard.samples[1600], heard.samples.len()), (2, 1760));
         assert_eq!(
