@@ -134,15 +134,15 @@ impl Cable {
         done
     }
 
-    /// What comes toward us passes a bottleneck: so many kbit/s, and a queue of so many milliseconds;
-    /// what finds the queue full is lost.
-    pub(crate) fn narrow(&self, kilobits: u32, queue_ms: u32) {
+    /// What comes toward us passes a bottleneck: so many kbit/s, and a queue of so many bytes; what finds
+    /// the queue full is lost.
+    pub(crate) fn narrow(&self, kilobits: u32, queue_bytes: u32) {
         self.at_the_far_end(|| {
             let rate = format!("{kilobits}kbit");
-            let latency = format!("{queue_ms}ms");
+            let queue = queue_bytes.to_string();
             let done = Command::new("tc")
                 .args(["qdisc", "replace", "dev", "far", "root", "tbf"])
-                .args(["rate", &rate, "burst", "2kb", "latency", &latency])
+                .args(["rate", &rate, "burst", "2kb", "limit", &queue])
                 .status()
                 .expect("the program tc");
             assert!(done.success(), "tc: {done}");
