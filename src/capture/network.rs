@@ -190,7 +190,7 @@ struct LinkPayload<'a> {
 }
 
 impl LinkPayload<'_> {
-    /// The line of a small office is often captured before its router takes PPPoE off (RFC 2516 §4).
+    /// The line of a small office is often captured before its router takes `PPPoE` off (RFC 2516 §4).
     fn within_pppoe(self) -> Option<Self> {
         const PPPOE_SESSION: u16 = 0x8864;
         if self.protocol.0 != PPPOE_SESSION {

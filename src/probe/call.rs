@@ -524,7 +524,7 @@ mod tests {
             ),
             (
                 "as good as no call",
-                good.clone(),
+                good,
                 Heard {
                     measured: Measured {
                         mos_cq: Some(Mos::new(2.0)),

@@ -1,4 +1,4 @@
-//! What we tell the far end of its voice: the VoIP metrics block of RFC 3611 §4.7, filled from a leg's report.
+//! What we tell the far end of its voice: the `VoIP` metrics block of RFC 3611 §4.7, filled from a leg's report.
 
 use std::time::Duration;
 
