@@ -35,7 +35,7 @@ use vigie::audio::g711::Law;
 use vigie::calls::observe::Outcome;
 use vigie::calls::script::{Route, Task};
 use vigie::calls::{Calls, Input, JobId, Output};
-use vigie::io::shard::{Machine, Settings, Sockets, turn};
+use vigie::io::shard::{Machine, Settings, Sockets, Told, turn};
 use vigie::probe::call;
 use vigie::quality::hearing::Hearing;
 use vigie::rtp::{Content, Packet, Stream};
@@ -45,7 +45,7 @@ use vigie::time::{Instant, Now};
 use echo::Echo;
 
 /// Half of what this machine was measured at: a floor that a busy neighbour does not break.
-const CALLS_PER_CORE_MIN: usize = 200;
+const CALLS_PER_CORE_MIN: usize = 500;
 /// `probe::call` doubts its own calls from there on.
 const LATE_MAX: Duration = Duration::from_millis(5);
 const BURNERS: usize = 4;
@@ -266,10 +266,13 @@ fn place_calls(echo: &Echo, calls: usize, measure: Duration, realtime: bool) -> 
             .chain((cpu_from.is_none()).then_some(from))
             .chain((cpu_to.is_none()).then_some(from + measure))
             .min();
-        turn(&mut sockets, &mut machine, next, |_, observed| {
-            ended += 1;
-            completed += usize::from(matches!(observed.outcome, Outcome::Completed { .. }));
-            lost += observed.rtp.lost;
+        turn(&mut sockets, &mut machine, next, |told| match told {
+            Told::Done { observed, .. } => {
+                ended += 1;
+                completed += usize::from(matches!(observed.outcome, Outcome::Completed { .. }));
+                lost += observed.rtp.lost;
+            }
+            Told::Live { .. } => {}
         })
         .expect("to wait on our sockets");
     }

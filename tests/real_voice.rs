@@ -4,8 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
 use vigie::audio::prompt::{Match, Reference, Word};
 use vigie::calls::observe::{Observed, Outcome};
 use vigie::calls::script::{Route, Task};
@@ -111,7 +114,7 @@ impl Call {
     fn audio_round_trip_ms(&self) -> f64 {
         let echo = self.observed.echoed.as_ref();
         let echo = echo.unwrap_or_else(|| panic!("an echo of our chirp: {:?}", self.verdict));
-        assert!(echo.likeness > 0.9, "{echo:?}");
+        assert!(echo.likeness > 0.85, "{echo:?}");
         echo.round_trip.as_secs_f64() * 1000.0
     }
 
@@ -120,6 +123,18 @@ impl Call {
         let round_trip = self.observed.rtp.round_trip.expect("reports both ways");
         round_trip.as_secs_f64() * 1000.0
     }
+}
+
+/// Calls a number that hangs up by itself, which [`Call`] then is about to the last packet: were it us who
+/// hang up, a capture would show what was still on its way.
+fn call_to_its_end(us: &str, pbx: &str, number: &str) -> Call {
+    let call = call_at(us, pbx, number, 25, Hear::Anything);
+    let outcome = &call.observed.outcome;
+    assert!(
+        matches!(outcome, Outcome::HungUpByFarEnd { .. }),
+        "{outcome:?}"
+    );
+    call
 }
 
 /// What the PBX says of the media of its last call, by its own names: `rxcount`, `lp`, `rtt`…
@@ -318,17 +333,18 @@ fn every_tenth_packet_dropped_toward_us_is_counted() {
     let _plant = plant();
     let losses = Losses::every(10, "lo", US);
     let capture = Capture::on("lo");
-    let call = call_at(US, PBX, "0199001100", 6, Hear::Echo);
+    let call = call_to_its_end(US, PBX, "0199001105");
     let row = capture.end(PBX).row_from(PBX);
     let dropped = losses.count();
-    assert!(dropped >= 28, "{dropped} were dropped: {row:?}");
+    assert!(dropped >= 70, "{dropped} were dropped: {row:?}");
     let stream = call.stream();
     assert_eq!(stream.counts.missing, dropped, "{stream:#?}");
     assert_eq!(stream.loss_runs.longest, 1, "{stream:#?}");
     assert_eq!(stream.loss_runs.runs, dropped, "{stream:#?}");
     assert_agrees(stream, &row);
     // A chirp with holes is still found.
-    assert!(call.audio_round_trip_ms() < 5.0);
+    let echo = call_at(US, PBX, "0199001100", 4, Hear::Echo);
+    assert!(echo.audio_round_trip_ms() < 5.0);
 }
 
 #[test]
@@ -395,7 +411,7 @@ fn a_narrow_cable_makes_packets_late_and_loses_some() {
     // G.711 with its headers is 80 kbit/s, and 85.6 on this cable.
     cable.narrow(76, 4000);
     let capture = Capture::on("near");
-    let call = call_at(Cable::NEAR, Cable::FAR, "0199001101", 8, Hear::Anything);
+    let call = call_to_its_end(Cable::NEAR, Cable::FAR, "0199001105");
     let row = capture.end(Cable::FAR).row_from(Cable::FAR);
     let stream = call.stream();
     assert_agrees(stream, &row);
@@ -406,8 +422,9 @@ fn a_narrow_cable_makes_packets_late_and_loses_some() {
         "lost {}, {pdv:?}, discarded {late:?}",
         stream.counts.missing
     ));
-    // The queue fills to its 4000 bytes, 421 ms, and stays full to the last whole packet of 214.
-    assert!((390.0..=430.0).contains(&pdv.max_ms), "{pdv:?}");
+    // The queue of 4000 bytes is 421 ms long and full to the last whole packet of 214; the PBX's own timer
+    // adds a packet's time between two files at most.
+    assert!((390.0..=450.0).contains(&pdv.max_ms), "{pdv:?}");
     assert!(late[0] > 100, "a buffer of 50 ms is of no use: {stream:#?}");
 }
 
@@ -419,16 +436,49 @@ fn tshark_has_the_same_figures_with_the_machine_idle_and_busy() {
     for burners in [0, BURNERS] {
         let burning = Burners::light(burners);
         let capture = Capture::on("lo");
-        let call = call_at(US, PBX, "0199001101", 8, Hear::Anything);
+        let call = call_to_its_end(US, PBX, "0199001101");
         drop(burning);
-        let row = capture.end(PBX).row_from(PBX);
+        let captured = capture.end(PBX);
+        let row = captured.row_from(PBX);
         let stream = call.stream();
+        let offline = analysed(&captured.path(), stream.ssrc);
         print(&format!(
-            "{burners} burners: {:?}, tshark {:?}",
-            stream.jitter, row.jitter_ms
+            "{burners} burners: {:?}, tshark {:?}, vigie analyse {}",
+            stream.jitter, row.jitter_ms, offline["jitter_ms"]
         ));
+        assert_eq!(offline["packets"], stream.counts.packets, "{offline:#}");
+        assert_eq!(offline["lost"], stream.counts.lost, "{offline:#}");
+        for (name, live) in [
+            ("min", stream.jitter.min_ms),
+            ("mean", stream.jitter.mean_ms),
+            ("max", stream.jitter.max_ms),
+        ] {
+            let read = offline["jitter_ms"][name].as_f64().expect("milliseconds");
+            assert!(
+                (read - live).abs() < 0.0015,
+                "{name}: {live} and {offline:#}"
+            );
+        }
         assert_agrees(stream, &row);
     }
+}
+
+/// The same stream as `vigie analyse` finds it in a capture.
+fn analysed(capture: &Path, ssrc: u32) -> Value {
+    let done = Command::new(env!("CARGO_BIN_EXE_vigie"))
+        .arg("analyse")
+        .arg(capture)
+        .arg("--json")
+        .output()
+        .expect("the program under test");
+    let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let ssrc = format!("0x{ssrc:08X}");
+    let streams = said["streams"].as_array().into_iter().flatten();
+    let ours = streams.into_iter().find(|stream| {
+        let name = stream["ssrc"].as_str().unwrap_or_default();
+        name.eq_ignore_ascii_case(&ssrc)
+    });
+    ours.unwrap_or_else(|| panic!("{ssrc} in {said:#}")).clone()
 }
 
 /// Loss exact, times to the three decimals that tshark prints.
