@@ -130,9 +130,11 @@ fn receive(socket: &UdpSocket, bytes: &mut [u8]) -> Option<(usize, SocketAddr, I
     )
     .ok()?;
     let from: SocketAddrV4 = message.address?.into();
-    let stamp = message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-        _ => None,
+    let stamp = message.cmsgs().ok()?.find_map(|control| {
+        if let ControlMessageOwned::ScmTimestampns(stamp) = control {
+            return Some(stamp);
+        }
+        None
     })?;
     let nanoseconds = stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec();
     Some((
