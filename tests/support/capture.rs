@@ -114,18 +114,7 @@ impl Captured {
 
     /// One row per stream, as tshark has them. It learns what is RTP from the SIP in the capture.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let done = Command::new("tshark")
-            .args(["-n", "-q", "-z", "rtp,streams", "-r"])
-            .arg(self.path())
-            .output()
-            .expect("the program tshark");
-        assert!(
-            done.status.success(),
-            "tshark: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        let text = String::from_utf8_lossy(&done.stdout);
-        text.lines().filter_map(row).collect()
+        rows_of(&self.path(), &[])
     }
 
     /// The stream that came from this address.
@@ -137,6 +126,24 @@ impl Captured {
             _ => panic!("one stream from {source}: {rows:#?}"),
         }
     }
+}
+
+/// One row per stream of a file, the last one to begin first; the arguments may name a port of RTP.
+pub(crate) fn rows_of(file: &Path, arguments: &[&str]) -> Vec<Row> {
+    let done = Command::new("tshark")
+        .args(["-n", "-q", "-z", "rtp,streams"])
+        .args(arguments)
+        .arg("-r")
+        .arg(file)
+        .output()
+        .expect("the program tshark");
+    assert!(
+        done.status.success(),
+        "tshark: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let text = String::from_utf8_lossy(&done.stdout);
+    text.lines().filter_map(row).collect()
 }
 
 /// `start end source port destination port SSRC payload... packets lost (%) 3 × delta 3 × jitter [X]`.

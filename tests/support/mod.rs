@@ -6,6 +6,7 @@ pub(crate) mod burners;
 pub(crate) mod capture;
 pub(crate) mod certificate;
 pub(crate) mod demo;
+pub(crate) mod made;
 pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod patience;
