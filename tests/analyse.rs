@@ -2,30 +2,11 @@
 //! with one thing in it. tshark says the same of every one (`real_tshark`).
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::analysis::{explained, range};
 use crate::support::made::{Family, Link, PORT, captures};
-
-/// `vigie analyse --json` of a file.
-pub(crate) fn explained(file: &std::path::Path, arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_vigie"))
-        .args(["analyse", "--json"])
-        .args(arguments)
-        .arg(file)
-        .output()
-        .expect("the binary was built for this test");
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
-}
-
-/// `least/mean/most`, three decimals each, as tshark prints them.
-pub(crate) fn range(of: &Value) -> String {
-    ["min", "mean", "max"]
-        .map(|key| format!("{:.3}", of[key].as_f64().unwrap()))
-        .join("/")
-}
 
 /// Packets, lost, delta and jitter of each row.
 fn rows(json: &Value) -> Vec<String> {

@@ -5,6 +5,7 @@
 //! that many seconds are shared by all parsers. SIP is asked here, what comes with a call in `media`, the rest
 //! of the plant and what people write in `plant`; a new parser joins by one line in `PARSERS`.
 
+mod capture;
 mod media;
 mod plant;
 
@@ -71,6 +72,7 @@ const PARSERS: &[Parser] = &[
     ("sdp", media::offer_and_answer, media::descriptions),
     ("rtp", media::rtp_packets, media::packets),
     ("rtcp", media::reports, media::compounds),
+    ("capture", capture::explained, capture::captures),
     ("telephone events", media::events, media::digits),
     ("wav", media::sound_files, media::recordings),
     ("dns reply", plant::dns_reply, plant::dns_replies),

@@ -3,13 +3,11 @@
 //! `tests/run` runs these where tshark is installed; `cargo test` alone lists them as ignored.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use vigie::rtp::rtcp::{self, Delay, Extended, JitterBuffer, Levels, Losses, Scores, VoipMetrics};
 
-use crate::analyse::{explained, range};
-use crate::support::capture::rows_of;
+use crate::support::analysis::assert_tshark_agrees;
 use crate::support::made::{Family, Link, PORT, captures};
 
 /// A capture of UDP datagrams, each from 192.0.2.1:5001 to 192.0.2.2:5001, in bare IP packets.
@@ -169,52 +167,6 @@ fn our_rtcp_decodes_in_tshark() {
     }
 }
 
-/// Every row of tshark is one of ours with the same packets, loss, delta and jitter, and no other is.
-#[track_caller]
-fn agree_on(file: &Path, name: &str) {
-    let port = PORT.to_string();
-    let theirs: Vec<String> = rows_of(file, &["-d", &format!("udp.port=={port},rtp")])
-        .iter()
-        .rev()
-        .map(|row| {
-            format!(
-                "{:#010x} {} > {}: {} packets, {} lost, {} {}",
-                row.ssrc,
-                row.source,
-                row.destination,
-                row.packets,
-                row.lost,
-                row.delta_ms.join("/"),
-                row.jitter_ms.join("/")
-            )
-        })
-        .collect();
-    let json = explained(file, &["--rtp-port", &port]);
-    let host = |address: &serde_json::Value| {
-        let address: std::net::SocketAddr = address.as_str().unwrap().parse().unwrap();
-        address.ip()
-    };
-    let ours: Vec<String> = json["streams"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| {
-            format!(
-                "{} {} > {}: {} packets, {} lost, {} {}",
-                row["ssrc"].as_str().unwrap(),
-                host(&row["source"]),
-                host(&row["destination"]),
-                row["packets"],
-                row["lost"],
-                range(&row["delta_ms"]),
-                range(&row["jitter_ms"])
-            )
-        })
-        .collect();
-    assert!(!theirs.is_empty(), "{name}: tshark sees nothing");
-    assert_eq!(ours, theirs, "{name}");
-}
-
 #[test]
 #[ignore = "needs tshark: tests/run peers"]
 fn tshark_has_the_same_figures_of_every_stream() {
@@ -234,14 +186,14 @@ fn tshark_has_the_same_figures_of_every_stream() {
             for family in [Family::V4, Family::V6] {
                 let name = format!("{}, {link:?}, {family:?}", made.name);
                 fs::write(&pcap, made.file(family, link)).unwrap();
-                agree_on(&pcap, &name);
+                assert_tshark_agrees(&pcap, Some(PORT), &name);
                 let converted = Command::new("editcap")
                     .args(["-F", "pcapng"])
                     .args([&pcap, &pcapng])
                     .status()
                     .expect("the program editcap, which comes with tshark");
                 assert!(converted.success(), "{name}: {converted}");
-                agree_on(&pcapng, &format!("{name}, pcapng"));
+                assert_tshark_agrees(&pcapng, Some(PORT), &format!("{name}, pcapng"));
             }
         }
     }

@@ -20,6 +20,7 @@ use vigie::quality::media_state::MediaState;
 use vigie::rtp::Figures;
 use vigie::sip::Transport;
 
+use crate::support::analysis::{assert_tshark_agrees, explained};
 use crate::support::bad_wire::{Cable, Losses};
 use crate::support::burners::Burners;
 use crate::support::capture::{Capture, Row};
@@ -517,4 +518,37 @@ fn the_command_line_tells_what_was_heard() {
     assert_eq!(quality["stream"]["lost"], 0, "{:#}", report.json);
     let mos = quality["opinion"]["mos_cq"].as_f64().expect("an opinion");
     assert!((4.2..=4.45).contains(&mos), "{:#}", report.json);
+}
+
+/// What an engineer does with a capture of a call: the SIP in it tells each instrument where the sound is.
+#[test]
+#[ignore = "needs Asterisk and tshark: tests/run peers"]
+fn an_analysis_of_a_captured_call_has_the_rows_of_tshark() {
+    let _plant = plant();
+    let capture = Capture::on("lo");
+    let call = call_at(US, PBX, "0199001101", 4, Hear::Anything);
+    let captured = capture.end(PBX);
+    assert_tshark_agrees(&captured.path(), None, "a call at Asterisk");
+    let json = explained(&captured.path(), &[]);
+    let streams = json["streams"].as_array().expect("a list");
+    assert_eq!(streams.len(), 2, "{json:#}");
+    let heard = call.stream();
+    let row = streams
+        .iter()
+        .find(|row| row["ssrc"] == format!("{:#010x}", heard.ssrc));
+    let row = row.unwrap_or_else(|| panic!("our stream among {json:#}"));
+    assert_eq!(row["packets"], heard.counts.packets, "{json:#}");
+    assert_eq!(row["media_state"], "OK", "{json:#}");
+    assert_eq!(row["dialog"], 0, "{json:#}");
+    let ladder: Vec<&str> = json["dialogs"][0]["ladder"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|rung| rung["what"].as_str())
+        .collect();
+    for what in ["INVITE", "200 OK", "ACK", "BYE"] {
+        let is_there = ladder.iter().any(|rung| rung.starts_with(what));
+        assert!(is_there, "{what} in {ladder:?}");
+    }
+    assert!(!json.to_string().contains("0199001101"), "{json:#}");
 }

@@ -121,7 +121,7 @@ impl Made {
 }
 
 /// The same frames behind a link header.
-fn behind(link: Link, family: Family, raw: &[u8]) -> Vec<u8> {
+pub(crate) fn behind(link: Link, family: Family, raw: &[u8]) -> Vec<u8> {
     let protocol: [u8; 2] = match family {
         Family::V4 => [0x08, 0x00],
         Family::V6 => [0x86, 0xdd],
