@@ -220,6 +220,8 @@ impl Transmission {
     /// The 0.024 d + 0.11 (d − 177.3) of other products approximates this, not Idd alone.
     #[must_use]
     pub fn delayed_by(self, mouth_to_ear_ms: f64) -> Self {
+        // Nobody hears before it is said, whatever two clocks claim.
+        let mouth_to_ear_ms = mouth_to_ear_ms.max(0.0);
         Self {
             echo: Echo {
                 one_way_ms: mouth_to_ear_ms,

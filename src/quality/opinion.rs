@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_first_packet_is_no_bad_call() {
+        for late_ms in [0, 60, 100, 120, 300, 500] {
+            let late = figures(|_| false, |n| if n == 0 { late_ms } else { 0 });
+            let opinion = Opinion::of(&late, g711(), None);
+            assert!(opinion.r().is_finite(), "{late_ms} ms");
+            assert!(opinion.mos_cq > 3.9, "{late_ms} ms: {}", opinion.mos_cq);
+            assert!(opinion.delay.jitter_buffer_ms >= 40.0, "{late_ms} ms");
+        }
+    }
+
+    #[test]
     fn each_buffer_pays_for_what_comes_too_late_for_it() {
         // One packet in ten is 120 ms late.
         let opinion = Opinion::of(

@@ -80,7 +80,8 @@ impl<S: Scale> RFactor<S> {
         } else {
             (r * (r - 60.0) * (100.0 - r)).mul_add(7e-6, 0.035_f64.mul_add(r, 1.0))
         };
-        Mos(score.max(WORST), PhantomData)
+        // Clamped so that no number stays none: a fault of ours must not look like a bad line.
+        Mos(score.clamp(WORST, BEST), PhantomData)
     }
 }
 
@@ -221,6 +222,11 @@ mod tests {
 
     fn narrow(r: f64) -> RFactor<Narrowband> {
         RFactor::new(r)
+    }
+
+    #[test]
+    fn no_number_gives_no_score() {
+        assert!(RFactor::<Narrowband>::new(f64::NAN).mos().value().is_nan());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::stream::Heard;
+use super::log::Heard;
 
 /// Two clocks that differ by 100 ppm drift 1 ms in it.
 const WINDOW_NS: u64 = 10_000_000_000;
@@ -19,15 +19,28 @@ pub struct Pdv {
     pub max_ms: f64,
 }
 
+/// Lines of one clock that came within the same ten seconds.
+pub(super) fn windows<'a>(log: &[Heard], timed: &'a [usize]) -> impl Iterator<Item = &'a [usize]> {
+    let first = timed.first().map_or(0, |line| log[*line].at.0);
+    let window = move |heard: &Heard| (heard.epoch, heard.at.0.saturating_sub(first) / WINDOW_NS);
+    timed.chunk_by(move |a, b| window(&log[*a]) == window(&log[*b]))
+}
+
+/// The quickest of them.
+pub(super) fn least_ns(log: &[Heard], lines: &[usize]) -> i64 {
+    let transits = lines.iter().map(|line| log[*line].transit_ns);
+    transits.min().unwrap_or(0)
+}
+
 /// `None` without a packet of sound.
-pub(super) fn pdv(heard: &[Heard]) -> Option<Pdv> {
-    let mut variations = Vec::with_capacity(heard.len());
-    let sound: Vec<&Heard> = heard.iter().filter(|heard| heard.is_sound()).collect();
-    let first = sound.first()?.at.0;
-    let window = |heard: &Heard| (heard.epoch, heard.at.0.saturating_sub(first) / WINDOW_NS);
-    for packets in sound.chunk_by(|a, b| window(a) == window(b)) {
-        let least = packets.iter().map(|heard| heard.transit_ns).min()?;
-        variations.extend(packets.iter().map(|heard| heard.transit_ns - least));
+pub(super) fn pdv(log: &[Heard], timed: &[usize]) -> Option<Pdv> {
+    let mut variations = Vec::with_capacity(timed.len());
+    for lines in windows(log, timed) {
+        let least = least_ns(log, lines);
+        variations.extend(lines.iter().map(|line| log[*line].transit_ns - least));
+    }
+    if variations.is_empty() {
+        return None;
     }
     variations.sort_unstable();
     // Nearest rank: the least value that so many of a hundred do not exceed.

@@ -52,26 +52,14 @@ pub struct BurstGap {
 }
 
 impl Record {
-    /// Runs between the places that are good, given in order; equal ones count once.
-    pub(super) fn between(good: impl IntoIterator<Item = u64>) -> Self {
-        let mut good = good.into_iter();
-        let Some(first) = good.next() else {
-            return Self::default();
-        };
-        let (mut last, mut runs) = (first, Vec::new());
-        for place in good {
-            if place > last + 1 {
-                runs.push(Run {
-                    first: last + 1 - first,
-                    length: place - last - 1,
-                });
-            }
-            last = last.max(place);
+    /// From packets in order: how many never came before each, and whether it was good itself.
+    pub(super) fn of(packets: impl IntoIterator<Item = (u64, bool)>) -> Self {
+        let mut record = Self::default();
+        for (missing, good) in packets {
+            record.push_bad(missing);
+            record.push(good);
         }
-        Self {
-            packets: last - first + 1,
-            runs,
-        }
+        record
     }
 
     /// One more packet at the end.

@@ -3,8 +3,10 @@
 //! Payload bytes are opaque here: sound is `audio`'s, digits too. `calls` and the lab use it.
 
 mod adaptive;
+mod clock;
 pub mod delay;
 pub mod jitter;
+mod log;
 pub mod loss;
 pub mod packet;
 pub mod patch;

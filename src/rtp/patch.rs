@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
+use super::log::{Heard, Place};
 use super::loss::Record;
-use super::stream::Heard;
 use crate::time::Instant;
 
 /// About ten seconds of a stream behind a playout buffer.
@@ -23,30 +23,23 @@ pub struct Patch {
 /// As the windows of `quality::average`: shorter ones would judge by a handful of packets.
 const PATCH_NS: u64 = 10_000_000_000;
 
-/// `by_number` holds the lines of the log in the order of their sequence numbers, `late` says which of them came too late.
+/// `late` says which lines came too late.
 /// What is missing counts where its successor arrived.
-pub(super) fn patches(log: &[Heard], by_number: &[usize], late: &[bool]) -> Vec<Patch> {
-    let Some(first) = by_number.first().map(|line| log[*line].at) else {
+pub(super) fn patches(log: &[Heard], order: &[Place], late: &[bool]) -> Vec<Patch> {
+    let Some(first) = order.first().map(|place| log[place.line].at) else {
         return Vec::new();
     };
     let mut patches = Vec::new();
     let mut open = Open::new(first);
-    let mut next = None;
-    for line in by_number {
-        let heard = &log[*line];
-        let missing = match next {
-            Some(next) if heard.number < next => continue,
-            Some(next) => u64::from(heard.number - next),
-            None => 0,
-        };
+    for place in order {
+        let heard = &log[place.line];
         if heard.at.since(open.began).as_nanos() >= u128::from(PATCH_NS) {
             let began = heard.at;
             patches.push(std::mem::replace(&mut open, Open::new(began)).close());
         }
-        open.record.push_bad(missing);
-        open.record.push(!late[*line]);
+        open.record.push_bad(place.missing);
+        open.record.push(!late[place.line]);
         open.ended = open.ended.max(heard.at);
-        next = Some(heard.number + 1);
     }
     patches.push(open.close());
     patches

@@ -6,15 +6,15 @@
 use serde::Serialize;
 
 use super::adaptive;
-use super::delay::milliseconds;
+use super::delay::{self, milliseconds};
+use super::log::{Heard, Place};
 use super::loss::{BurstGap, Record};
-use super::stream::Heard;
 
 /// How one buffer would have fared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Playout {
     pub buffer: Buffer,
-    /// Mean delay that the buffer adds to the first packet.
+    /// Mean delay that the buffer adds to the quickest packets (of ten seconds): what nobody waits for in vain.
     pub nominal_ms: f64,
     /// Never came.
     pub lost: u64,
@@ -37,79 +37,84 @@ pub enum Buffer {
     Adaptive500,
 }
 
-/// `by_number` holds the lines of the log in the order of their sequence numbers.
-pub(super) fn all(log: &[Heard], by_number: &[usize], ptime_ns: i64) -> [Playout; 3] {
-    [Buffer::Fixed50, Buffer::Fixed200, Buffer::Adaptive500].map(|buffer| {
-        let (late, nominal_ms) = match buffer {
-            Buffer::Fixed50 => (fixed(log, 50), 50.0),
-            Buffer::Fixed200 => (fixed(log, 200), 200.0),
-            Buffer::Adaptive500 => adaptive::late(log, ptime_ns),
-        };
-        judge(
+/// Also tells which lines came too late for the adaptive buffer.
+pub(super) fn all(
+    log: &[Heard],
+    timed: &[usize],
+    order: &[Place],
+    frame_ns: i64,
+) -> ([Playout; 3], Vec<bool>) {
+    let judge = |buffer, late: &[bool], nominal_ms| {
+        let packets = order.iter().map(|place| (place.missing, !late[place.line]));
+        let record = Record::of(packets);
+        Playout {
             buffer,
             nominal_ms,
-            log,
-            by_number,
-            &late,
-            milliseconds(ptime_ns),
-        )
-    })
-}
-
-fn judge(
-    buffer: Buffer,
-    nominal_ms: f64,
-    log: &[Heard],
-    by_number: &[usize],
-    late: &[bool],
-    ptime_ms: f64,
-) -> Playout {
-    let mut record = Record::default();
-    let (mut lost, mut discarded) = (0, 0);
-    let mut next = None;
-    for line in by_number {
-        let number = log[*line].number;
-        let missing = match next {
-            Some(next) if number < next => continue,
-            Some(next) => u64::from(number - next),
-            None => 0,
-        };
-        record.push_bad(missing);
-        record.push(!late[*line]);
-        lost += missing;
-        discarded += u64::from(late[*line]);
-        next = Some(number + 1);
-    }
-    Playout {
-        buffer,
-        nominal_ms,
-        lost,
-        discarded,
-        loss_percent: 100.0 * record.ratio(),
-        burst_r: record.burst_r(),
-        burst: record.burst_gap(ptime_ms),
-    }
+            lost: order.iter().map(|place| place.missing).sum(),
+            discarded: order.iter().map(|place| u64::from(late[place.line])).sum(),
+            loss_percent: 100.0 * record.ratio(),
+            burst_r: record.burst_r(),
+            burst: record.burst_gap(milliseconds(frame_ns)),
+        }
+    };
+    let fixed = |buffer, depth_ns| {
+        let (late, nominal_ms) = fixed(log, timed, depth_ns);
+        judge(buffer, &late, nominal_ms)
+    };
+    let (late, nominal_ms) = adaptive::late(log, timed, frame_ns);
+    let playout = [
+        fixed(Buffer::Fixed50, 50_000_000),
+        fixed(Buffer::Fixed200, 200_000_000),
+        judge(Buffer::Adaptive500, &late, nominal_ms),
+    ];
+    (playout, late)
 }
 
 /// No device plays nothing for ever: when all packets of a second came late it begins anew.
-const ALL_LATE_NS: u64 = 1_000_000_000;
+pub(super) const ALL_LATE_NS: u64 = 1_000_000_000;
 
-/// Which lines came later than the first one of their clock by more than the depth.
-fn fixed(log: &[Heard], depth_ms: i64) -> Vec<bool> {
-    let (mut epoch, mut first_ns) = (None, 0);
+/// Which lines came later than the first one of their clock by more than the depth, and the mean delay of the
+/// others in milliseconds: a first packet that was slow makes the buffer as much deeper.
+fn fixed(log: &[Heard], timed: &[usize], depth_ns: i64) -> (Vec<bool>, f64) {
+    let mut late = vec![false; log.len()];
+    let (mut epoch, mut plays_ns) = (None, 0);
     let mut late_since = None;
-    let judge = |heard: &Heard| {
-        if !heard.is_sound() {
-            return false;
+    let mut delay = Mean::default();
+    for window in delay::windows(log, timed) {
+        let least_ns = delay::least_ns(log, window);
+        for line in window {
+            let heard = &log[*line];
+            let starved =
+                late_since.is_some_and(|since| heard.at.0.saturating_sub(since) >= ALL_LATE_NS);
+            if epoch.replace(heard.epoch) != Some(heard.epoch) || starved {
+                plays_ns = heard.transit_ns + depth_ns;
+            }
+            late[*line] = heard.transit_ns > plays_ns;
+            if late[*line] {
+                late_since.get_or_insert(heard.at.0);
+            } else {
+                late_since = None;
+                delay.add(milliseconds(plays_ns - least_ns));
+            }
         }
-        let starved =
-            late_since.is_some_and(|since| heard.at.0.saturating_sub(since) >= ALL_LATE_NS);
-        if epoch.replace(heard.epoch) != Some(heard.epoch) || starved {
-            first_ns = heard.transit_ns;
-        }
-        let late = heard.transit_ns - first_ns > depth_ms * 1_000_000;
-        late_since = late.then(|| late_since.unwrap_or(heard.at.0));
-        late
-    };
-    log.iter().map(judge).collect()
+    }
+    (late, delay.mean())
+}
+
+/// Zero of nothing.
+#[derive(Default)]
+pub(super) struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    pub(super) fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    pub(super) fn mean(&self) -> f64 {
+        self.sum / f64::from(self.count.max(1))
+    }
 }

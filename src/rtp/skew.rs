@@ -3,7 +3,7 @@
 //! The quickest packet of each second met no queue: what is left in it is the drift of two clocks.
 
 use super::delay::milliseconds;
-use super::stream::Heard;
+use super::log::Heard;
 
 const WINDOW_NS: u64 = 1_000_000_000;
 /// With less the slope says more about the network than about the clocks.
@@ -11,8 +11,8 @@ const WINDOWS_MIN: usize = 10;
 
 /// Parts per million; positive when packets come later and later. `None` for less than ten seconds of
 /// sound on one clock.
-pub(super) fn skew_ppm(heard: &[Heard]) -> Option<f64> {
-    let sound: Vec<&Heard> = heard.iter().filter(|heard| heard.is_sound()).collect();
+pub(super) fn skew_ppm(log: &[Heard], timed: &[usize]) -> Option<f64> {
+    let sound: Vec<&Heard> = timed.iter().map(|line| &log[*line]).collect();
     // A far end that set its clock anew is judged by its longest stretch.
     let longest = sound
         .chunk_by(|a, b| a.epoch == b.epoch)

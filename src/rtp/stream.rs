@@ -7,9 +7,10 @@
 use serde::Serialize;
 
 use super::Packet;
-use super::adaptive;
+use super::clock::{Clock, Reading, Tick};
 use super::delay::{self, Pdv};
 use super::jitter::Jitter;
+use super::log::{Heard, Log};
 use super::loss::{BurstGap, LossRuns, Record, share};
 use super::patch::{self, Patch};
 use super::playout::{self, Buffer, Playout};
@@ -30,7 +31,8 @@ pub enum Content {
 }
 
 /// One stream. The log takes the packets of its first hour, 24 bytes each: 4.3 MB at most. What comes later
-/// is counted, and enters jitter and delta; it is missing from delay variation, runs, bursts, playout and skew.
+/// is counted, and enters jitter and delta; it is missing from delay variation, runs, bursts, playout and skew
+/// (`judged_packets` says how many these speak of).
 #[derive(Clone, Debug)]
 pub struct Stream {
     ssrc: u32,
@@ -40,7 +42,7 @@ pub struct Stream {
     jitter: Jitter,
     spacing: Spacing,
     clock: Clock,
-    log: Vec<Heard>,
+    log: Log,
     /// Place of the highest sequence number in the log's own numbers, which no restart sets back.
     head: u32,
     /// Far from the others; believed once its successor comes.
@@ -53,44 +55,20 @@ pub struct Stream {
     longest_wait_ns: u64,
 }
 
-/// An hour of packets of 20 ms.
-const LOG_MAX: usize = 180_000;
+/// 73 years after the machine booted: stamps that are forged stay within what sums can hold.
+const AT_NS_MAX: u64 = 1 << 61;
 /// Places before the first packet, for those that it overtook; more than `source` lets it overtake.
 const HEAD_START: u32 = 1000;
 /// More payload types than any offer of ours holds; a fuzzer's are not collected.
 const PAYLOAD_TYPES_MAX: usize = 16;
 
-/// What the log takes of a packet.
+/// What the figures of time take of a packet.
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
     at: Instant,
     timestamp: u32,
+    marker: bool,
     content: Content,
-}
-
-/// A line of the log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
-    pub(super) at: Instant,
-    /// Arrival minus timestamp, from the first packet of the epoch on.
-    pub(super) transit_ns: i64,
-    /// Place in the stream.
-    pub(super) number: u32,
-    /// Counts the clocks that the far end began; transits of different ones cannot be compared.
-    pub(super) epoch: u16,
-    content: Content,
-}
-
-impl Heard {
-    /// When it was spoken, on our clock: had it been as quick as the first of its epoch, it came then.
-    pub(super) const fn spoken_ns(&self) -> i64 {
-        self.at.0.cast_signed().saturating_sub(self.transit_ns)
-    }
-
-    /// Its timestamp says when it was spoken.
-    pub(super) fn is_sound(&self) -> bool {
-        self.content == Content::Sound
-    }
 }
 
 /// What a stream was. Names end in their unit; a percentage goes from 0 to 100.
@@ -109,6 +87,8 @@ pub struct Figures {
     pub delta: Range,
     /// Between any two packets that followed each other, pauses included.
     pub longest_wait_ms: f64,
+    /// Packets of the log: those that all figures from here to `skew_ppm` speak of, but for `loss_percent`.
+    pub judged_packets: u64,
     pub pdv: Option<Pdv>,
     pub loss_percent: f64,
     pub loss_runs: LossRuns,
@@ -123,7 +103,7 @@ pub struct Figures {
     /// transit; `None` for less than ten seconds.
     pub skew_ppm: Option<f64>,
     pub jumps: Jumps,
-    /// The commonest step of the timestamp from one packet to the next.
+    /// The step of the timestamp that more than half of the packets show.
     pub ptime_ms: Option<f64>,
     #[serde(rename = "started_ns")]
     pub started: Instant,
@@ -197,7 +177,7 @@ impl Stream {
             jitter: Jitter::default(),
             spacing: Spacing::default(),
             clock: Clock::default(),
-            log: Vec::new(),
+            log: Log::default(),
             head: HEAD_START,
             stray: None,
             payload_types: Vec::new(),
@@ -217,6 +197,7 @@ impl Stream {
     /// One packet of this source; `at` must be the kernel's stamp, for the program's own waiting would be
     /// taken for the network's.
     pub fn hear(&mut self, at: Instant, packet: &Packet<'_>, content: Content) -> Arrival {
+        let at = at.min(Instant(AT_NS_MAX));
         let number = packet.sequence_number;
         let (arrival, ahead) = if let Some(source) = &mut self.source {
             let ahead = number.wrapping_sub(source.max());
@@ -234,23 +215,24 @@ impl Stream {
         let arrived = Arrived {
             at,
             timestamp: packet.timestamp,
+            marker: packet.marker,
             content,
         };
         match arrival {
             Arrival::InOrder => {
                 self.head = self.head.saturating_add(u32::from(ahead));
-                self.place(arrived, self.head, u32::from(ahead));
+                self.place(arrived, self.head);
             }
             Arrival::Reordered => {
                 let behind = u32::from(ahead.wrapping_neg());
-                self.place(arrived, self.head.saturating_sub(behind), 0);
+                self.place(arrived, self.head.saturating_sub(behind));
             }
             Arrival::Stray => self.stray = Some(arrived),
             Arrival::Restarted => {
                 self.jitter.forget_last();
                 for arrived in self.stray.take().into_iter().chain([arrived]) {
                     self.head = self.head.saturating_add(1);
-                    self.place(arrived, self.head, 1);
+                    self.place(arrived, self.head);
                 }
             }
             Arrival::Duplicate => {}
@@ -258,27 +240,44 @@ impl Stream {
         arrival
     }
 
-    /// A packet found its place, so many `steps` ahead of all others, 0 when it was overtaken.
-    fn place(&mut self, arrived: Arrived, number: u32, steps: u32) {
+    /// A packet found its place.
+    fn place(&mut self, arrived: Arrived, number: u32) {
+        let sound = arrived.content == Content::Sound;
+        let reading = sound.then(|| self.read(arrived, number)).flatten();
+        self.log.push(Heard {
+            at: arrived.at,
+            transit_ns: reading.map_or(0, |reading| reading.transit_ns),
+            number,
+            epoch: reading.map_or(0, |reading| reading.epoch),
+            timed: reading.is_some(),
+        });
+    }
+
+    /// What its timestamp says.
+    fn read(&mut self, arrived: Arrived, number: u32) -> Option<Reading> {
         let Arrived {
             at,
             timestamp,
-            content,
+            marker,
+            ..
         } = arrived;
-        let mut transit_ns = 0;
-        if content == Content::Sound {
-            self.jitter.hear(at, timestamp, self.clock_rate);
-            transit_ns = self.clock.hear(at, timestamp, steps, self.clock_rate);
+        let reading = self.clock.hear(Tick {
+            at,
+            timestamp,
+            number,
+            marker,
+            rate: self.clock_rate,
+            transit_ns: 0,
+        })?;
+        if reading.fresh {
+            self.jitter.forget_last();
         }
-        if self.log.len() < LOG_MAX {
-            self.log.push(Heard {
-                at,
-                transit_ns,
-                number,
-                epoch: self.clock.epoch,
-                content,
-            });
+        if let Some(held) = reading.paused {
+            self.log
+                .begin_epoch(held.at, held.number, reading.epoch, held.transit_ns);
         }
+        self.jitter.hear(at, timestamp, self.clock_rate);
+        Some(reading)
     }
 
     fn note_payload_type(&mut self, payload_type: u8, content: Content) {
@@ -326,17 +325,14 @@ impl Stream {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let counts = self.counts();
-        let ptime_ns = self.clock.ptime_ns(self.clock_rate);
+        let ptime_ns = self.clock.ptime_ns();
         let frame_ns = ptime_ns
             .unwrap_or(PTIME_NS)
             .clamp(FRAME_NS_MIN, FRAME_NS_MAX);
-        let mut by_number: Vec<usize> = (0..self.log.len()).collect();
-        by_number.sort_by_key(|line| self.log[*line].number);
-        let record = Record::between(
-            by_number
-                .iter()
-                .map(|line| u64::from(self.log[*line].number)),
-        );
+        let (lines, timed) = (self.log.lines(), self.log.timed());
+        let order = self.log.in_order();
+        let record = Record::of(order.iter().map(|place| (place.missing, true)));
+        let (playout, late) = playout::all(lines, &timed, &order, frame_ns);
         Figures {
             ssrc: self.ssrc,
             payload_types: self.payload_types.clone(),
@@ -347,20 +343,17 @@ impl Stream {
             longest_wait_ms: delay::milliseconds(
                 i64::try_from(self.longest_wait_ns).unwrap_or(i64::MAX),
             ),
-            pdv: delay::pdv(&self.log),
+            judged_packets: lines.len() as u64,
+            pdv: delay::pdv(lines, &timed),
             loss_percent: 100.0 * share(counts.missing, counts.expected),
             loss_runs: record.loss_runs(),
             burst: record.burst_gap(delay::milliseconds(frame_ns)),
             burst_r: record.burst_r(),
-            playout: playout::all(&self.log, &by_number, frame_ns),
-            patches: patch::patches(
-                &self.log,
-                &by_number,
-                &adaptive::late(&self.log, frame_ns).0,
-            ),
-            skew_ppm: skew::skew_ppm(&self.log),
+            playout,
+            patches: patch::patches(lines, &order, &late),
+            skew_ppm: skew::skew_ppm(lines, &timed),
             jumps: Jumps {
-                timestamp: self.clock.jumps,
+                timestamp: self.clock.jumps(),
                 sequence: counts.restarts,
                 payload_type: self.payload_type_changes,
             },
@@ -376,87 +369,6 @@ const PTIME_NS: i64 = 20_000_000;
 /// Shorter frames than any codec's would cost the emulation time for nothing.
 const FRAME_NS_MIN: i64 = 5_000_000;
 const FRAME_NS_MAX: i64 = 1_000_000_000;
-
-/// The far end's clock as its timestamps tell it.
-#[derive(Clone, Debug, Default)]
-struct Clock {
-    last: Option<Tick>,
-    epoch: u16,
-    jumps: u32,
-    /// The commonest step of consecutive packets so far, by majority vote (Boyer and Moore).
-    step: i32,
-    votes: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Tick {
-    at: Instant,
-    timestamp: u32,
-    transit_ns: i64,
-}
-
-/// A timestamp that leaves the wall's time by more than this within one step has jumped, unless the step is
-/// that of the packets between: then the network held the packet. Smaller ones are pauses and late packets.
-const JUMP_NS: i64 = 200_000_000;
-
-/// A day: stamps that are forged stay within what sums can hold.
-const TRANSIT_NS_MAX: i64 = 86_400_000_000_000;
-
-impl Clock {
-    /// The transit of a packet of sound that stands `steps` packets after the last, 0 when it was overtaken.
-    fn hear(&mut self, at: Instant, timestamp: u32, steps: u32, clock_rate: u32) -> i64 {
-        let Some(last) = self.last else {
-            self.last = Some(Tick {
-                at,
-                timestamp,
-                transit_ns: 0,
-            });
-            return 0;
-        };
-        let step = timestamp.wrapping_sub(last.timestamp).cast_signed();
-        let waited = at.0.cast_signed().wrapping_sub(last.at.0.cast_signed());
-        let difference = waited.saturating_sub(nanos(step.into(), clock_rate));
-        let expected = i64::from(self.step) * i64::from(steps);
-        let odd = nanos(i64::from(step) - expected, clock_rate).abs() > JUMP_NS / 2;
-        let transit_ns = last.transit_ns.saturating_add(difference);
-        let mut transit_ns = transit_ns.clamp(-TRANSIT_NS_MAX, TRANSIT_NS_MAX);
-        if steps > 0 && odd && difference.abs() > JUMP_NS {
-            self.jumps += 1;
-            self.epoch = self.epoch.saturating_add(1);
-            transit_ns = 0;
-        } else if steps == 1 {
-            self.vote(step);
-        }
-        if steps > 0 {
-            self.last = Some(Tick {
-                at,
-                timestamp,
-                transit_ns,
-            });
-        }
-        transit_ns
-    }
-
-    const fn vote(&mut self, step: i32) {
-        if self.votes == 0 {
-            self.step = step;
-        }
-        if self.step == step {
-            self.votes += 1;
-        } else {
-            self.votes -= 1;
-        }
-    }
-
-    fn ptime_ns(&self, clock_rate: u32) -> Option<i64> {
-        (self.step > 0).then(|| nanos(self.step.into(), clock_rate))
-    }
-}
-
-/// Timestamp units as time.
-fn nanos(units: i64, clock_rate: u32) -> i64 {
-    units.saturating_mul(1_000_000_000) / i64::from(clock_rate)
-}
 
 #[cfg(test)]
 mod tests;

@@ -455,6 +455,85 @@ fn a_buffer_begins_anew_when_it_plays_nothing() {
 }
 
 #[test]
+fn a_slow_first_packet_is_paid_for_but_spoils_nothing() {
+    for late_ms in [0_u32, 40, 100, 120, 250, 500] {
+        // Those behind it wait in the same queue.
+        let packets = with(1500, |_, p| p.at = p.at.max(u64::from(late_ms) * MS));
+        let [fixed_50, fixed_200, adaptive] = figures(&packets).playout;
+        let late_ms = f64::from(late_ms);
+        for (fixed, depth_ms) in [(fixed_50, 50.0), (fixed_200, 200.0)] {
+            assert!(
+                (fixed.nominal_ms - depth_ms - late_ms).abs() < 0.5,
+                "{late_ms}: {fixed:?}"
+            );
+        }
+        // It shrinks again, a frame each half a second.
+        assert!(
+            adaptive.nominal_ms >= 40.0 && adaptive.nominal_ms < 80.0 + late_ms / 2.0,
+            "{late_ms}: {adaptive:?}"
+        );
+        assert!(adaptive.loss_percent < 1.7, "{late_ms}: {adaptive:?}");
+    }
+}
+
+#[test]
+fn an_adaptive_buffer_follows_a_longer_way_and_a_drifting_clock() {
+    let step = with(1500, |n, p| p.at += u64::from(n >= 500) * 700 * MS);
+    let playout = figures(&step).playout;
+    assert_eq!(playout.map(|buffer| buffer.discarded), [50, 50, 50]);
+
+    for ppm in [150_i64, -150, 400] {
+        let mut stream = Stream::new(7, 8000);
+        for n in 0..180_000_u32 {
+            let at = i64::from(n) * (20_000_000 + ppm * 20) + 60_000_000_000;
+            let packet = Packet {
+                marker: false,
+                payload_type: 8,
+                sequence_number: u16::try_from(n % 65_536).unwrap(),
+                timestamp: n * 160,
+                ssrc: 7,
+                payload: &[],
+            };
+            stream.hear(Instant(at.cast_unsigned()), &packet, Content::Sound);
+        }
+        let [.., adaptive] = stream.figures().playout;
+        assert!(adaptive.loss_percent < 0.1, "{ppm}: {adaptive:?}");
+        assert!(
+            (20.0..=90.0).contains(&adaptive.nominal_ms),
+            "{ppm}: {adaptive:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pause_of_the_sender_is_not_blamed_on_the_network() {
+    // Asterisk waits, then plays: sequence numbers and timestamps go on as if nothing had been.
+    for (pause_ms, marker, jumps) in [
+        (700, true, 1),
+        (5000, true, 1),
+        (5000, false, 1),
+        (70_000, false, 1),
+        (700, false, 0),
+    ] {
+        let paused = with(1500, |n, p| {
+            p.at += u64::from(n >= 500) * pause_ms * MS + u64::from(n % 5) * MS;
+            p.marker = marker && n == 500;
+        });
+        let figures = figures(&paused);
+        let name = format!("{pause_ms} ms, marker {marker}: {:?}", figures.playout[2]);
+        assert_eq!(figures.jumps.timestamp, jumps, "{name}");
+        if jumps == 1 {
+            assert_eq!(
+                figures.playout.map(|buffer| buffer.discarded),
+                [0; 3],
+                "{name}"
+            );
+            assert!(figures.pdv.unwrap().max_ms < 5.0, "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_restart_of_the_numbers_is_a_jump_and_no_loss() {
     let restarted = with(200, |n, p| {
         p.sequence_number += u16::from(n >= 100) * 30_000;
