@@ -1,22 +1,11 @@
-//! R over the course of a call: averaged in windows of 10 s, then the mean and the worst window, then MOS.
+//! R over the course of a call: the mean over its patches of ten seconds and the worst of them, then MOS.
 //!
 //! MOS bends: two halves at 4.4 and 1.0 are not a call of 2.7. So it is R that is averaged, and MOS is
 //! read from the average. One scale per course, by its type.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::scale::{Mos, RFactor, Scale};
-use crate::time::Instant;
-
-/// Fills with the R of a call as it goes on.
-#[derive(Clone, Debug)]
-pub struct Course<S: Scale> {
-    began: Instant,
-    /// In order of time, empty ones left out; a call of an hour has 360.
-    windows: Vec<Window<S>>,
-}
 
 /// What the course amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -29,87 +18,30 @@ pub struct Summary<S: Scale> {
     pub mos_min: Mos<S>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Window<S: Scale> {
-    place: u128,
-    sum: RFactor<S>,
-    count: f64,
-    /// How far into the window anything was heard.
-    until: Duration,
-}
-
-/// About as long as a caller remembers a bad patch. Were it shorter, one lost packet would make the
-/// worst window; were it longer, a bad patch would vanish in it.
-const WINDOW: Duration = Duration::from_secs(10);
-
-/// A last window shorter than this joins the one before: it would judge by a handful of packets.
-const SHORTEST: Duration = Duration::from_secs(5);
-
-impl<S: Scale> Course<S> {
+impl<S: Scale> Summary<S> {
+    /// From R of each stretch and what it weighs: its packets. `None` of nothing.
+    ///
+    /// No stretch is worse than useless, or better than perfect: one lost whole second would else outweigh a minute.
     #[must_use]
-    pub const fn new(began: Instant) -> Self {
-        Self {
-            began,
-            windows: Vec::new(),
+    pub fn of(windows: impl IntoIterator<Item = (RFactor<S>, u32)>) -> Option<Self> {
+        let (mut sum, mut weights, mut count) = (0.0, 0.0, 0);
+        let mut least: Option<f64> = None;
+        for (r, packets) in windows {
+            let r = r.value().clamp(0.0, 100.0 * S::REACH);
+            let weight = f64::from(packets.max(1));
+            sum += r * weight;
+            weights += weight;
+            count += 1;
+            least = Some(least.map_or(r, |least| least.min(r)));
         }
-    }
-
-    /// R of the stretch that ended at `at`; each stands for an equal stretch (a second, or a window).
-    pub fn hear(&mut self, at: Instant, r: RFactor<S>) {
-        let elapsed = at.since(self.began);
-        // What ends where a window ends belongs to that window.
-        let place = elapsed.as_nanos().saturating_sub(1) / WINDOW.as_nanos();
-        let within = elapsed.as_nanos() - place * WINDOW.as_nanos();
-        let fresh = Window {
-            place,
-            sum: r,
-            count: 1.0,
-            until: Duration::from_nanos(u64::try_from(within).unwrap_or(u64::MAX)),
-        };
-        match self.windows.last_mut() {
-            Some(open) if open.place >= place => open.join(fresh),
-            _ => self.windows.push(fresh),
-        }
-    }
-
-    /// `None` before anything was heard.
-    #[must_use]
-    pub fn summary(&self) -> Option<Summary<S>> {
-        let mut windows = self.windows.clone();
-        if let [.., before, last] = windows.as_mut_slice()
-            && last.until < SHORTEST
-            && last.place == before.place + 1
-        {
-            before.join(*last);
-            windows.pop();
-        }
-        let total = windows.iter().copied().reduce(|mut sum, window| {
-            sum.join(window);
-            sum
-        })?;
-        let r_min = windows
-            .iter()
-            .map(|window| window.mean())
-            .reduce(|worst, r| if r < worst { r } else { worst })?;
-        Some(Summary {
-            windows: windows.len(),
-            r_mean: total.mean(),
+        let (r_mean, r_min) = (RFactor::<S>::new(sum / weights), RFactor::<S>::new(least?));
+        Some(Self {
+            windows: count,
+            r_mean,
             r_min,
-            mos_mean: total.mean().mos(),
+            mos_mean: r_mean.mos(),
             mos_min: r_min.mos(),
         })
-    }
-}
-
-impl<S: Scale> Window<S> {
-    fn join(&mut self, later: Self) {
-        self.sum = RFactor::new(self.sum.value() + later.sum.value());
-        self.count += later.count;
-        self.until = self.until.max(later.until);
-    }
-
-    fn mean(&self) -> RFactor<S> {
-        RFactor::new(self.sum.value() / self.count)
     }
 }
 
@@ -118,56 +50,52 @@ mod tests {
     use super::*;
     use crate::quality::scale::Narrowband;
 
-    /// Windows, mean and least R of a call with this R in each second.
-    fn course(seconds: &[f64]) -> Option<(usize, f64, f64)> {
-        let began = Instant(7_000_000_000);
-        let mut course = Course::<Narrowband>::new(began);
-        for (second, r) in (1..).zip(seconds) {
-            course.hear(began + Duration::from_secs(second), RFactor::new(*r));
-        }
-        let summary = course.summary()?;
-        assert_eq!(summary.mos_mean, summary.r_mean.mos());
-        assert_eq!(summary.mos_min, summary.r_min.mos());
-        Some((
-            summary.windows,
-            summary.r_mean.value(),
-            summary.r_min.value(),
-        ))
+    fn summary(windows: &[(f64, u32)]) -> Option<Summary<Narrowband>> {
+        Summary::of(
+            windows
+                .iter()
+                .map(|(r, packets)| (RFactor::new(*r), *packets)),
+        )
     }
 
     #[test]
-    fn windows_of_ten_seconds() {
-        let bad_half = [[90.0; 10], [10.0; 10]].concat();
-        let bad_tail = [vec![90.0; 20], vec![0.0; 4]].concat();
-        let bad_end = [vec![90.0; 20], vec![0.0; 5]].concat();
-        for (name, seconds, expected) in [
+    fn windows_weigh_by_their_packets() {
+        for (name, windows, expected) in [
             ("nothing", vec![], None),
-            ("a short call", vec![80.0; 3], Some((1, 80.0, 80.0))),
-            ("one window", vec![80.0; 10], Some((1, 80.0, 80.0))),
-            ("two halves", bad_half, Some((2, 50.0, 10.0))),
+            ("one window", vec![(80.0, 500)], Some((1, 80.0, 80.0))),
             (
-                "4 s at the end join the window before",
-                bad_tail,
-                Some((2, 75.0, 900.0 / 14.0)),
+                "two halves",
+                vec![(90.0, 500), (10.0, 500)],
+                Some((2, 50.0, 10.0)),
             ),
-            ("5 s at the end stand alone", bad_end, Some((3, 72.0, 0.0))),
+            (
+                "a short end",
+                vec![(90.0, 500), (90.0, 500), (0.0, 250)],
+                Some((3, 72.0, 0.0)),
+            ),
+            (
+                "worse than useless",
+                vec![(90.0, 500), (-230.0, 500)],
+                Some((2, 45.0, 0.0)),
+            ),
         ] {
-            assert_eq!(course(&seconds), expected, "{name}");
+            let summary = summary(&windows);
+            let found = summary.map(|it| (it.windows, it.r_mean.value(), it.r_min.value()));
+            assert_eq!(found, expected, "{name}");
         }
     }
 
     #[test]
     fn a_call_half_unusable_is_not_the_mean_of_its_mos() {
-        let (_, r, _) = course(&[[93.2; 10], [0.0; 10]].concat()).unwrap();
-        let mos = RFactor::<Narrowband>::new(r).mos().value();
+        let summary = summary(&[(93.2, 500), (0.0, 500)]).unwrap();
+        assert_eq!(summary.mos_min, summary.r_min.mos());
+        let mos = summary.mos_mean.value();
         assert!((mos - 2.39).abs() < 0.01, "{mos}"); // (4.41 + 1) / 2 would be 2.70
     }
 
     #[test]
-    fn a_pause_in_the_figures_is_no_window() {
-        let mut course = Course::<Narrowband>::new(Instant(0));
-        course.hear(Instant(1_000_000_000), RFactor::new(90.0));
-        course.hear(Instant(u64::MAX), RFactor::new(80.0));
-        assert_eq!(course.summary().map(|summary| summary.windows), Some(2));
+    fn no_number_stays_none() {
+        let summary = summary(&[(f64::NAN, 500), (90.0, 500)]).unwrap();
+        assert!(summary.mos_mean.value().is_nan());
     }
 }

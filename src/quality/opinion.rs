@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::average::{Course, Summary};
+use super::average::Summary;
 use super::codec::{Band, Codec, Concealment, Rated};
 use super::emodel::{Loss, MODEL, Transmission};
 use super::mouth_to_ear::MouthToEar;
@@ -109,7 +109,7 @@ impl Opinion {
                 loss_percent: playout.loss_percent,
             }),
             course: course(&figures.patches, codec, &line(adaptive)),
-            mos_vm: MosVm::of(loss_of(adaptive)).value(),
+            mos_vm: MosVm::over(&figures.patches).value(),
             codec,
         }
     }
@@ -147,19 +147,14 @@ fn course(patches: &[Patch], codec: Codec, line: &Transmission) -> Option<Course
 }
 
 fn summed<'a, S: Scale>(rated: impl Iterator<Item = (&'a Patch, f64)>) -> Option<Course10s> {
-    let mut course: Option<Course<S>> = None;
-    for (patch, r) in rated {
-        course
-            .get_or_insert_with(|| Course::new(patch.began))
-            .hear(patch.ended, RFactor::new(r));
-    }
+    let windows = rated.map(|(patch, r)| (RFactor::<S>::new(r), patch.packets));
     let Summary {
         windows,
         r_mean,
         r_min,
         mos_mean,
         mos_min,
-    } = course?.summary()?;
+    } = Summary::of(windows)?;
     Some(Course10s {
         windows,
         r_mean: r_mean.value(),
@@ -258,6 +253,25 @@ mod tests {
         assert!((far.delay_ms - near.delay_ms - 300.0).abs() < 1e-9);
         assert!(far.mos_cq < near.mos_cq - 0.5);
         assert_eq!(far.mos_lq.to_bits(), near.mos_lq.to_bits());
+    }
+
+    #[test]
+    fn two_packets_lost_at_the_end_are_no_bad_patch() {
+        let mut packets = 0..1003;
+        let last = packets.next_back().unwrap();
+        let short = figures(|n| n > last || (1000..1002).contains(&n), |_| 0);
+        let opinion = Opinion::of(&short, g711(), None);
+        let course = opinion.course.unwrap();
+        assert!(opinion.r() - course.r_min < 2.0, "{course:?}");
+        assert_eq!(opinion.mos_vm.to_bits(), 4.5_f64.to_bits());
+    }
+
+    #[test]
+    fn an_outage_is_worthless_and_no_worse() {
+        let opinion = Opinion::of(&figures(|n| (250..1250).contains(&n), |_| 0), g711(), None);
+        let course = opinion.course.unwrap();
+        assert!((0.0..20.0).contains(&course.r_min), "{course:?}");
+        assert_eq!(course.windows, 3);
     }
 
     #[test]

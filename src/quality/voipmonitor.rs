@@ -6,23 +6,41 @@
 use serde::Serialize;
 
 use super::emodel::Loss;
-
-/// Named so wherever it is printed.
-pub const LABEL: &str = "mos_vm (voipmonitor's formula, for migration only)";
+use crate::rtp::patch::Patch;
 
 /// MOS as voipmonitor counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct MosVm(f64);
 
+const BEST: f64 = 4.5;
+
+/// With fewer packets of no use in ten seconds voipmonitor sees no loss.
+const UNSEEN: u32 = 5;
+
 impl MosVm {
-    /// From the loss behind one of the emulated jitter buffers; voipmonitor's least MOS is that of the
-    /// fixed 200 ms one. Without loss it says 4.5, above half 1.
+    /// As voipmonitor scores a call: ten seconds for themselves, then the mean of the scores by their length.
     #[must_use]
-    pub fn of(loss: Loss) -> Self {
+    pub fn over(patches: &[Patch]) -> Self {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for patch in patches {
+            let unseen = patch.useless < UNSEEN;
+            let mos = Self::of(Loss {
+                percent: if unseen { 0.0 } else { patch.loss_percent },
+                burst_r: patch.burst_r,
+            });
+            let weight = f64::from(patch.packets);
+            sum += mos.0 * weight;
+            weights += weight;
+        }
+        Self(if weights > 0.0 { sum / weights } else { BEST })
+    }
+
+    /// From the loss behind one of the emulated jitter buffers. Without loss it says 4.5, above half 1.
+    fn of(loss: Loss) -> Self {
         let Loss { percent, burst_r } = loss;
         if percent <= 0.0 {
-            return Self(4.5);
+            return Self(BEST);
         }
         if percent > 50.0 {
             return Self(1.0);
@@ -60,6 +78,28 @@ mod tests {
                     "{percent} % BurstR {burst_r}: {mos}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn ten_seconds_with_few_losses_are_none() {
+        let patch = |packets, useless: u32| Patch {
+            began: crate::time::Instant(0),
+            ended: crate::time::Instant(1),
+            packets,
+            useless,
+            loss_percent: 100.0 * f64::from(useless) / f64::from(packets),
+            burst_r: 1.0,
+        };
+        // 5 % of 500 is 3.591.
+        for (patches, expected) in [
+            (vec![], 4.5),
+            (vec![patch(500, 4)], 4.5),
+            (vec![patch(500, 25)], 3.591),
+            (vec![patch(500, 25), patch(500, 4), patch(250, 0)], 4.1364),
+        ] {
+            let mos = MosVm::over(&patches).value();
+            assert!((mos - expected).abs() < 1e-3, "{mos}, not {expected}");
         }
     }
 }

@@ -85,6 +85,17 @@ impl Record {
         self.packets += length;
     }
 
+    /// What follows on this one; a run across the seam is one.
+    pub(super) fn append(&mut self, later: &Self) {
+        let mut end = 0;
+        for run in &later.runs {
+            self.packets += run.first - end;
+            self.push_bad(run.length);
+            end = run.first + run.length;
+        }
+        self.packets += later.packets - end;
+    }
+
     pub(super) fn bad(&self) -> u64 {
         self.runs.iter().map(|run| run.length).sum()
     }
