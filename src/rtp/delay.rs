@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::log::Heard;
+use crate::time::Instant;
 
 /// Two clocks that differ by 100 ppm drift 1 ms in it.
 const WINDOW_NS: u64 = 10_000_000_000;
@@ -62,4 +63,13 @@ pub(super) fn pdv(log: &[Heard], timed: &[usize]) -> Option<Pdv> {
 )]
 pub(super) fn milliseconds(nanos: i64) -> f64 {
     nanos as f64 / 1e6
+}
+
+/// From one moment to another, negative when the stamps are out of order.
+pub(super) fn milliseconds_between(from: Instant, to: Instant) -> f64 {
+    if to >= from {
+        to.since(from).as_secs_f64() * 1000.0
+    } else {
+        -(from.since(to).as_secs_f64() * 1000.0)
+    }
 }

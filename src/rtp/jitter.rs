@@ -3,6 +3,7 @@
 //! The arrival times must be kernel stamps: those of the program add its own waiting. Feed only
 //! packets of sound: telephone events keep one timestamp over many packets, comfort noise comes seldom.
 
+use super::delay::milliseconds_between;
 use crate::time::Instant;
 
 /// The estimator of one source.
@@ -29,7 +30,7 @@ impl Jitter {
         };
         let stepped = f64::from(timestamp.wrapping_sub(last.timestamp).cast_signed());
         let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
-        let difference = (milliseconds(last.at, at) - sent_ms).abs();
+        let difference = (milliseconds_between(last.at, at) - sent_ms).abs();
         if difference > NEW_CLOCK_MS {
             self.ms = 0.0;
         } else {
@@ -56,15 +57,6 @@ impl Jitter {
     )]
     pub fn units(&self, clock_rate: u32) -> u32 {
         (self.ms * f64::from(clock_rate) / 1000.0) as u32
-    }
-}
-
-/// From one moment to another, negative when the packets overtook each other.
-fn milliseconds(from: Instant, to: Instant) -> f64 {
-    if to >= from {
-        to.since(from).as_secs_f64() * 1000.0
-    } else {
-        -(from.since(to).as_secs_f64() * 1000.0)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Session {
     pub sender: Sender,
     /// Every source of the far end, in order of first sight, 16 at most.
     streams: Vec<Stream>,
+    /// Packets of sources beyond these.
+    strays: u64,
     /// The one that spoke last.
     present: usize,
     last_sr: Option<Stamp>,
@@ -72,6 +74,7 @@ impl Session {
             report_due: sender.due() + FIRST_REPORT,
             sender,
             streams: Vec::new(),
+            strays: 0,
             present: 0,
             last_sr: None,
             last_reference: None,
@@ -94,7 +97,10 @@ impl Session {
                 self.streams.push(Stream::new(ssrc, CLOCK_RATE));
                 self.streams.len() - 1
             }
-            None => return Arrival::Stray,
+            None => {
+                self.strays += 1;
+                return Arrival::Stray;
+            }
         };
         self.streams[self.present].hear(at, packet, content)
     }
@@ -120,7 +126,10 @@ impl Session {
     /// All sources together; each after the first is a restart.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut sum = Counts::default();
+        let mut sum = Counts {
+            strays: self.strays,
+            ..Counts::default()
+        };
         for counts in self.streams.iter().map(Stream::counts) {
             sum.packets += counts.packets;
             sum.expected += counts.expected;
@@ -129,6 +138,7 @@ impl Session {
             sum.duplicates += counts.duplicates;
             sum.reordered += counts.reordered;
             sum.restarts += counts.restarts;
+            sum.strays += counts.strays;
         }
         let others = self.streams.len().saturating_sub(1);
         sum.restarts += u32::try_from(others).unwrap_or(u32::MAX);
@@ -367,6 +377,29 @@ mod tests {
     }
 
     #[test]
+    fn a_source_that_changes_is_two_rows() {
+        let mut session = session(1);
+        for n in 0..500_u16 {
+            let packet = Packet {
+                marker: false,
+                payload_type: 8,
+                sequence_number: 1000 + n,
+                timestamp: u32::from(n) * 160,
+                ssrc: if n < 250 { 7 } else { 8 },
+                payload: &[],
+            };
+            session.hear(at(u64::from(n) * 20).instant, &packet, Content::Sound);
+        }
+        for stream in session.streams() {
+            let figures = stream.figures();
+            assert_eq!((figures.counts.packets, figures.counts.lost), (250, 0));
+            assert!(figures.jitter.max_ms < 1e-9);
+            assert!((figures.delta.min_ms, figures.delta.max_ms) == (20.0, 20.0));
+        }
+        assert_eq!(session.streams().len(), 2);
+    }
+
+    #[test]
     fn a_sender_report_says_where_the_clock_stands() {
         let mut session = session(1);
         session.sender.sound(8, &[0; 160]); // next packet: timestamp 160, due at 20 ms
@@ -466,6 +499,10 @@ mod tests {
             session.hear(at(u64::from(ssrc)).instant, &packet, Content::Sound);
         }
         assert_eq!(session.streams().len(), STREAMS_MAX);
-        assert_eq!(session.counts().packets, STREAMS_MAX as u64);
+        let counts = session.counts();
+        assert_eq!(
+            (counts.packets, counts.strays),
+            (STREAMS_MAX as u64, 100 - STREAMS_MAX as u64)
+        );
     }
 }

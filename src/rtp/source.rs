@@ -1,8 +1,8 @@
 //! What arrived from one source, counted by sequence numbers (RFC 3550 A.1 and A.3).
 //!
-//! Differs from the appendix in two ways, because this is a measuring instrument: packets of the
-//! probation count once it is passed, and a sender that restarts its numbers opens a new stretch
-//! instead of losing thousands. Packets before the first and after the last one received are invisible
+//! Differs from the appendix in three ways, because this is a measuring instrument: packets of the
+//! probation count once it is passed, a sender that restarts its numbers opens a new stretch
+//! instead of losing thousands, and a number that is still missing is late however far behind it comes. Packets before the first and after the last one received are invisible
 //! here, as everywhere in RFC 3550.
 
 /// A larger step forward is taken for a restart of the sender (A.1).
@@ -21,8 +21,8 @@ pub struct Source {
     after_jump: Option<u16>,
     /// Packets of this stretch, duplicates included.
     received: u32,
-    /// Which of the 64 numbers up to `max` have come.
-    seen: u64,
+    /// Which of the last numbers up to `max` have come.
+    seen: Seen,
     /// Sums of the stretches before the last restart.
     earlier: Earlier,
     /// At the last report, for its fraction (A.3).
@@ -30,6 +30,38 @@ pub struct Source {
     received_prior: u32,
     pub duplicates: u32,
     pub reordered: u32,
+    /// Far from the others, and never followed: of another sender that took the same SSRC.
+    pub strays: u32,
+}
+
+/// A bit for each of the last 4096 numbers.
+#[derive(Clone, Debug)]
+struct Seen([u64; 64]);
+
+impl Seen {
+    const fn only(number: u16) -> Self {
+        let mut seen = Self([0; 64]);
+        seen.set(number, true);
+        seen
+    }
+
+    const fn bit(number: u16) -> (usize, u64) {
+        ((number >> 6) as usize & 63, 1 << (number & 63))
+    }
+
+    const fn has(&self, number: u16) -> bool {
+        let (word, bit) = Self::bit(number);
+        self.0[word] & bit != 0
+    }
+
+    const fn set(&mut self, number: u16, came: bool) {
+        let (word, bit) = Self::bit(number);
+        if came {
+            self.0[word] |= bit;
+        } else {
+            self.0[word] &= !bit;
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +95,7 @@ impl Source {
             cycles: 0,
             after_jump: None,
             received: 1,
-            seen: 1,
+            seen: Seen::only(first),
             earlier: Earlier {
                 expected: 0,
                 received: 0,
@@ -73,6 +105,7 @@ impl Source {
             received_prior: 0,
             duplicates: 0,
             reordered: 0,
+            strays: 0,
         }
     }
 
@@ -87,35 +120,52 @@ impl Source {
             if sequence_number < self.max {
                 self.cycles = self.cycles.wrapping_add(0x1_0000);
             }
+            for skipped in 1..ahead {
+                self.seen.set(self.max.wrapping_add(skipped), false);
+            }
             self.max = sequence_number;
-            self.seen = self.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
+            self.seen.set(sequence_number, true);
             self.after_jump = None;
             self.received += 1;
             return Arrival::InOrder;
         }
-        if behind <= MAX_MISORDER {
+        if behind <= MAX_MISORDER || self.misses(behind) {
             return self.late(behind);
         }
         if self.after_jump == Some(sequence_number) {
+            self.strays -= 1;
             self.restart(sequence_number.wrapping_sub(1));
             self.update(sequence_number);
             return Arrival::Restarted;
         }
         self.after_jump = Some(sequence_number.wrapping_add(1));
+        self.strays += 1;
         Arrival::Stray
     }
 
+    /// How far behind `max` this stretch reaches.
+    const fn extent(&self) -> u32 {
+        self.extended_max().wrapping_sub(self.base as u32)
+    }
+
+    /// A number of this stretch that has not come, and whose bit is not yet used again.
+    fn misses(&self, behind: u16) -> bool {
+        behind < MAX_DROPOUT
+            && u32::from(behind) <= self.extent()
+            && !self.seen.has(self.max.wrapping_sub(behind))
+    }
+
     fn late(&mut self, behind: u16) -> Arrival {
-        let bit = 1_u64.checked_shl(u32::from(behind)).unwrap_or(0);
-        if bit != 0 && self.seen & bit != 0 {
+        let number = self.max.wrapping_sub(behind);
+        if self.seen.has(number) {
             return self.duplicate();
         }
-        self.seen |= bit;
+        self.seen.set(number, true);
         self.received += 1;
         self.reordered += 1;
-        if self.extended_max() - u32::from(self.base) < u32::from(behind) {
+        if self.extent() < u32::from(behind) {
             // It was sent before the first that we heard: the stretch began earlier.
-            self.base = self.max.wrapping_sub(behind);
+            self.base = number;
             if self.base > self.max && self.cycles == 0 {
                 self.cycles = 0x1_0000;
             }
@@ -136,7 +186,7 @@ impl Source {
             restarts: self.earlier.restarts + 1,
         };
         (self.base, self.max, self.cycles) = (first, first, 0);
-        (self.received, self.seen, self.after_jump) = (1, 1, None);
+        (self.received, self.seen, self.after_jump) = (1, Seen::only(first), None);
     }
 
     /// Highest sequence number so far.
@@ -273,6 +323,62 @@ mod tests {
         assert_eq!(source.restarts(), 1);
         // The first packet after the jump was only believed once the second came.
         assert_eq!((source.expected(), source.received()), (100, 100));
+    }
+
+    #[test]
+    fn what_is_missing_is_late_however_late() {
+        // Four seconds and more than a misorder behind.
+        let overdue = |late: &[u16]| {
+            let all = run(0, 300).into_iter().filter(|n| !late.contains(n));
+            hear(all.chain(late.iter().copied()).chain(run(300, 400)))
+        };
+        for late in [&[100][..], &[100, 101, 102], &[100, 99, 98]] {
+            let source = overdue(late);
+            let counts = (
+                source.expected(),
+                source.lost(),
+                source.restarts(),
+                source.strays,
+            );
+            assert_eq!(counts, (700, 0, 0, 0), "{late:?}");
+            assert_eq!(source.reordered as usize, late.len());
+        }
+        // Duplicates far behind hide no loss.
+        let mut doubled: Vec<u16> = run(0, 200)
+            .into_iter()
+            .filter(|n| !(50..53).contains(n))
+            .collect();
+        let at = doubled.iter().position(|n| *n == 150).unwrap();
+        doubled.splice(at..at, [80, 81, 82]);
+        let source = hear(doubled);
+        assert_eq!(
+            (source.duplicates, source.lost(), source.reordered),
+            (3, 0, 0)
+        );
+    }
+
+    #[test]
+    fn another_sender_is_counted_apart() {
+        let pairs = run(0, 300).into_iter().zip(run(30_000, 300));
+        let source = hear(pairs.flat_map(|(one, other)| [one, other]));
+        assert_eq!(
+            (source.received(), source.lost(), source.strays),
+            (300, 0, 300)
+        );
+        let restarted = hear(run(0, 50).into_iter().chain(run(30_000, 50)));
+        assert_eq!(restarted.strays, 0);
+    }
+
+    #[test]
+    fn forged_wraps_overflow_nothing() {
+        let mut source = Source::new(0);
+        for n in 0..200_000_u32 {
+            source.update(u16::try_from(n * 2999 % 65_536).unwrap());
+        }
+        source.cycles = u32::MAX - 0xffff;
+        for number in [65_000, 2000, 1950, 1, 65_535] {
+            source.update(number);
+        }
     }
 
     #[test]

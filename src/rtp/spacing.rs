@@ -8,8 +8,8 @@
 
 use serde::Serialize;
 
-use super::Packet;
-use super::stream::Content;
+use super::delay::milliseconds_between;
+use super::stream::{Arrived, Content};
 use crate::time::Instant;
 
 /// Least, average and most of something in milliseconds; zeros when there was nothing to count.
@@ -46,13 +46,8 @@ struct Tally {
 }
 
 impl Spacing {
-    pub(super) fn hear(
-        &mut self,
-        at: Instant,
-        packet: &Packet<'_>,
-        content: Content,
-        clock_rate: u32,
-    ) {
+    pub(super) fn hear(&mut self, packet: Arrived, clock_rate: u32) {
+        let Arrived { at, content, .. } = packet;
         let noise = content == Content::ComfortNoise;
         let after_noise = std::mem::replace(&mut self.after_comfort_noise, noise);
         let counts = !packet.marker && !noise && !after_noise;
@@ -63,7 +58,7 @@ impl Spacing {
             return;
         }
         if let Some(last) = self.last_at.replace(at) {
-            self.delta.hear(milliseconds(last, at), counts);
+            self.delta.hear(milliseconds_between(last, at), counts);
         }
         if content == Content::Event {
             return;
@@ -75,7 +70,7 @@ impl Spacing {
         if let Some(last) = self.last_sound.replace(seen) {
             let stepped = f64::from(seen.timestamp.wrapping_sub(last.timestamp).cast_signed());
             let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
-            let difference = (milliseconds(last.at, at) - sent_ms).abs();
+            let difference = (milliseconds_between(last.at, at) - sent_ms).abs();
             self.jitter_ms += (difference - self.jitter_ms) / 16.0;
             self.jitter.hear(self.jitter_ms, counts);
         }
@@ -111,14 +106,5 @@ impl Tally {
 
     fn range(self) -> Range {
         self.counted.unwrap_or_default()
-    }
-}
-
-/// From one moment to another, negative when the stamps are out of order.
-fn milliseconds(from: Instant, to: Instant) -> f64 {
-    if to >= from {
-        to.since(from).as_secs_f64() * 1000.0
-    } else {
-        -(from.since(to).as_secs_f64() * 1000.0)
     }
 }

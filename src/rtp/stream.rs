@@ -62,13 +62,14 @@ const HEAD_START: u32 = 1000;
 /// More payload types than any offer of ours holds; a fuzzer's are not collected.
 const PAYLOAD_TYPES_MAX: usize = 16;
 
-/// What the figures of time take of a packet.
+/// What the figures take of a packet.
 #[derive(Clone, Copy, Debug)]
-struct Arrived {
-    at: Instant,
-    timestamp: u32,
-    marker: bool,
-    content: Content,
+pub(super) struct Arrived {
+    pub(super) at: Instant,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    payload_type: u8,
+    pub(super) content: Content,
 }
 
 /// What a stream was. Names end in their unit; a percentage goes from 0 to 100.
@@ -126,6 +127,8 @@ pub struct Counts {
     pub reordered: u64,
     /// Times that the sender began its sequence numbers anew.
     pub restarts: u32,
+    /// Far from all others and never followed: another sender with the same SSRC. In no other figure.
+    pub strays: u64,
 }
 
 impl Figures {
@@ -152,6 +155,7 @@ impl Counts {
             duplicates,
             reordered: u64::from(source.reordered),
             restarts: source.restarts(),
+            strays: u64::from(source.strays),
         }
     }
 }
@@ -201,21 +205,17 @@ impl Stream {
         let number = packet.sequence_number;
         let (arrival, ahead) = if let Some(source) = &mut self.source {
             let ahead = number.wrapping_sub(source.max());
-            let wait = at.0.saturating_sub(self.ended.0);
-            self.longest_wait_ns = self.longest_wait_ns.max(wait);
             (source.update(number), ahead)
         } else {
             self.source = Some(Source::new(number));
-            self.started = at;
+            (self.started, self.ended) = (at, at);
             (Arrival::InOrder, 0)
         };
-        self.ended = self.ended.max(at);
-        self.note_payload_type(packet.payload_type, content);
-        self.spacing.hear(at, packet, content, self.clock_rate);
         let arrived = Arrived {
             at,
             timestamp: packet.timestamp,
             marker: packet.marker,
+            payload_type: packet.payload_type,
             content,
         };
         match arrival {
@@ -235,13 +235,39 @@ impl Stream {
                     self.place(arrived, self.head);
                 }
             }
-            Arrival::Duplicate => {}
+            Arrival::Duplicate => self.note(arrived),
         }
         arrival
     }
 
+    /// A packet of this sender, duplicate or not.
+    fn note(&mut self, arrived: Arrived) {
+        let Arrived {
+            at,
+            payload_type,
+            content,
+            ..
+        } = arrived;
+        let wait_ns = at.0.saturating_sub(self.ended.0);
+        self.longest_wait_ns = self.longest_wait_ns.max(wait_ns);
+        self.ended = self.ended.max(at);
+        self.spacing.hear(arrived, self.clock_rate);
+        if !self.payload_types.contains(&payload_type)
+            && self.payload_types.len() < PAYLOAD_TYPES_MAX
+        {
+            self.payload_types.push(payload_type);
+        }
+        if content == Content::Sound
+            && let Some(before) = self.last_sound_type.replace(payload_type)
+            && before != payload_type
+        {
+            self.payload_type_changes += 1;
+        }
+    }
+
     /// A packet found its place.
     fn place(&mut self, arrived: Arrived, number: u32) {
+        self.note(arrived);
         let sound = arrived.content == Content::Sound;
         let reading = sound.then(|| self.read(arrived, number)).flatten();
         self.log.push(Heard {
@@ -278,20 +304,6 @@ impl Stream {
         }
         self.jitter.hear(at, timestamp, self.clock_rate);
         Some(reading)
-    }
-
-    fn note_payload_type(&mut self, payload_type: u8, content: Content) {
-        if !self.payload_types.contains(&payload_type)
-            && self.payload_types.len() < PAYLOAD_TYPES_MAX
-        {
-            self.payload_types.push(payload_type);
-        }
-        if content == Content::Sound
-            && let Some(before) = self.last_sound_type.replace(payload_type)
-            && before != payload_type
-        {
-            self.payload_type_changes += 1;
-        }
     }
 
     /// What a report of ours says of this source (RFC 3550 §6.4.1); times of their SR are the session's.
