@@ -1,8 +1,9 @@
 //! Digits as tones in the sound itself (ITU-T Q.23), written and heard.
 //!
 //! The detector takes blocks of 205 samples that overlap by half and asks of each: is one of the four low
-//! and one of the four high frequencies nearly all there is (Goertzel)? Digits as packets are `dtmf`.
-//! `calls` listens for the digits of a far end, and for a leak of ours beside RFC 4733.
+//! and one of the four high frequencies, within the tolerance of Q.24, nearly all there is (Goertzel)?
+//! Digits as packets are `dtmf`. `calls` listens for the digits of a far end, and for a leak of ours beside
+//! RFC 4733.
 
 use std::f64::consts::PI;
 
@@ -72,7 +73,8 @@ enum Key {
     Down { digit: char, missed: u8 },
 }
 
-/// 25.6 ms: the eight frequencies then lie close to multiples of 39 Hz and hardly leak into each other.
+/// 25.6 ms: the eight frequencies then lie close to multiples of 39 Hz and hardly leak into each other, and 1.5 % of
+/// one can be told from 3.5 %.
 const BLOCK: usize = 205;
 /// Half a block, so that a tone of 40 ms fills two blocks wherever it begins.
 const HOP: usize = 102;
@@ -82,8 +84,17 @@ const RELEASE: u8 = 2;
 const DOMINANCE: f64 = 6.309_573; // 8 dB
 /// High tone over low tone (Q.24: 4 dB stronger to 8 dB weaker).
 const TWIST: std::ops::RangeInclusive<f64> = 0.158_489..=2.511_886;
-/// Share of the two tones in all the energy of the block.
-const SHARE: f64 = 0.6;
+/// Where a tone is looked for beside its frequency. It is taken to be at the loudest of these: up to 2.6 % away it is
+/// the tone, from there on another (Q.24 table A-1: a digit up to 1.5 %, none from 3.5 % on).
+const TUNING: [f64; 9] = [
+    0.97, 0.9775, 0.985, 0.9925, 1.0, 1.0075, 1.015, 1.0225, 1.03,
+];
+const TUNED: std::ops::RangeInclusive<usize> = 1..=7;
+/// Share of the two tones in all the energy of the block, each at its own frequency.
+const SHARE: f64 = 0.7;
+/// The same at the frequencies of Q.23: a tone of 1633 Hz that is 1.5 % away keeps a fifth of its power there.
+/// With less nothing is looked for nearby, which costs more than all the rest.
+const SHARE_NEARBY: f64 = 0.15;
 /// Mean square of −45 dBov: Q.24 asks for tones of −25 dBm0 each and lets us ignore those below −55.
 const FAINTEST: f64 = 34_000.0;
 
@@ -135,47 +146,57 @@ fn digit_of(block: &[i16]) -> Option<char> {
     if energy < FAINTEST * BLOCK_SAMPLES {
         return None;
     }
-    let powers = powers(block);
-    let (row, low) = strongest(&powers[..4])?;
-    let (column, high) = strongest(&powers[4..])?;
     // |X|² of a sine of amplitude a is (a·n/2)²; its energy in the block is n·a²/2.
-    let share = (low + high) * 2.0 / BLOCK_SAMPLES / energy;
-    (share > SHARE && TWIST.contains(&(high / low))).then(|| KEYS[row][column])
+    let share = |low: f64, high: f64| (low + high) * 2.0 / BLOCK_SAMPLES / energy;
+    let powers = powers(block, FREQUENCIES);
+    let (row, column) = (strongest(&powers[..4])?, strongest(&powers[4..])?);
+    if share(powers[row], powers[4 + column]) < SHARE_NEARBY {
+        return None;
+    }
+    let low = tuned(block, &powers[..4], row, FREQUENCIES[row])?;
+    let high = tuned(block, &powers[4..], column, FREQUENCIES[4 + column])?;
+    (share(low, high) > SHARE && TWIST.contains(&(high / low))).then(|| KEYS[row][column])
 }
 
 const BLOCK_SAMPLES: f64 = 205.0;
 
-/// The strongest of a group, if the others of the group are far below.
-fn strongest(group: &[f64]) -> Option<(usize, f64)> {
-    let (place, power) = group
-        .iter()
-        .copied()
-        .enumerate()
-        .max_by(|one, other| one.1.total_cmp(&other.1))?;
-    group
+fn strongest(group: &[f64]) -> Option<usize> {
+    let (place, _) = group
         .iter()
         .enumerate()
-        .all(|(other, weaker)| other == place || weaker * DOMINANCE <= power)
-        .then_some((place, power))
+        .max_by(|one, other| one.1.total_cmp(other.1))?;
+    Some(place)
 }
 
-/// Squared magnitude of each frequency; all eight walk the block together, which one machine
+/// The power of the tone that lies near one frequency of a group, if it is near enough and the others of the
+/// group are far below it.
+fn tuned(block: &[i16], group: &[f64], place: usize, hertz: f64) -> Option<f64> {
+    let nearby = powers(block, TUNING.map(|factor| factor * hertz));
+    let at = strongest(&nearby)?;
+    let power = nearby[at];
+    let is_alone = group
+        .iter()
+        .enumerate()
+        .all(|(other, weaker)| other == place || weaker * DOMINANCE <= power);
+    (TUNED.contains(&at) && is_alone).then_some(power)
+}
+
+/// Squared magnitude of each frequency; all of them walk the block together, which one machine
 /// instruction does for several at once.
-fn powers(block: &[i16]) -> [f64; 8] {
-    let coefficients =
-        FREQUENCIES.map(|hertz| 2.0 * (2.0 * PI * hertz / f64::from(SAMPLE_RATE)).cos());
-    let mut last = [0.0; 8];
-    let mut before = [0.0; 8];
+fn powers<const N: usize>(block: &[i16], hertz: [f64; N]) -> [f64; N] {
+    let coefficients = hertz.map(|hertz| 2.0 * (2.0 * PI * hertz / f64::from(SAMPLE_RATE)).cos());
+    let mut last = [0.0; N];
+    let mut before = [0.0; N];
     for sample in block {
         let sample = f64::from(*sample);
-        for n in 0..8 {
+        for n in 0..N {
             let next = coefficients[n] * last[n] + (sample - before[n]);
             before[n] = last[n];
             last[n] = next;
         }
     }
-    let mut powers = [0.0; 8];
-    for n in 0..8 {
+    let mut powers = [0.0; N];
+    for n in 0..N {
         powers[n] =
             before[n] * before[n] + last[n] * last[n] - coefficients[n] * last[n] * before[n];
     }
@@ -247,6 +268,36 @@ mod tests {
             (-60.0, -60.0, ""),
         ] {
             assert_eq!(heard(&pair(low, high)), expected, "{low} {high}");
+        }
+    }
+
+    /// Q.24 table A-1: tones within 1.5 % of their frequency are digits, beyond 3.5 % they are none.
+    #[test]
+    fn frequencies_have_a_tolerance() {
+        let off = |low_percent: f64, high_percent: f64| -> String {
+            ALL.chars()
+                .map(|digit| {
+                    let (low, high) = frequencies(digit).unwrap();
+                    let low = sounds::sine(low * (1.0 + low_percent / 100.0), -16.0, 800);
+                    let high = sounds::sine(high * (1.0 + high_percent / 100.0), -16.0, 800);
+                    heard(&Law::A.through(&sounds::mixed(&low, &high)))
+                })
+                .collect()
+        };
+        for within in [-1.5, -1.0, 1.0, 1.5] {
+            for (low, high) in [
+                (within, within),
+                (within, 0.0),
+                (0.0, within),
+                (within, -within),
+            ] {
+                assert_eq!(off(low, high), ALL, "{low} % {high} %");
+            }
+        }
+        for beyond in [-5.0, -3.5, 3.5, 5.0] {
+            for (low, high) in [(beyond, beyond), (beyond, 0.0), (0.0, beyond)] {
+                assert_eq!(off(low, high), "", "{low} % {high} %");
+            }
         }
     }
 
