@@ -10,6 +10,8 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use super::SAMPLE_RATE;
+
 /// Sound to look in, transformed once for any number of pieces.
 pub(super) struct Haystack<'a> {
     samples: &'a [i16],
@@ -35,6 +37,9 @@ pub(super) struct Peak {
 /// one piece. Two echoes nearer than this are taken for one.
 pub(super) const NEAR: usize = 240;
 
+/// Two minutes: what has not begun by then is not waited for, and a recording of an hour would take gigabytes.
+pub(super) const SOUND_MAX: usize = 120 * SAMPLE_RATE as usize;
+
 /// A window below −60 dBov correlates with nothing: its sound is rounding.
 const FAINTEST_MEAN_SQUARE: f64 = 1073.7;
 
@@ -47,8 +52,9 @@ impl std::fmt::Debug for Haystack<'_> {
 }
 
 impl<'a> Haystack<'a> {
-    /// About 200 bytes per sample while it lives.
+    /// Takes the first [`SOUND_MAX`] samples: about 55 bytes each while it is searched, 53 MB at most.
     pub(super) fn new(samples: &'a [i16]) -> Self {
+        let samples = &samples[..samples.len().min(SOUND_MAX)];
         let length = transform_length(samples.len());
         let mut planner = RealFftPlanner::new();
         let forward = planner.plan_fft_forward(length);
@@ -330,6 +336,19 @@ mod tests {
             peak.ncc > 0.999 && (peak.at - 2000.0).abs() < 0.01,
             "{peak:?}"
         );
+    }
+
+    #[test]
+    fn two_minutes_are_searched() {
+        let piece = sounds::noise(5, 800, -20.0);
+        let mut sound = vec![0; SOUND_MAX];
+        let begin = SOUND_MAX - 800;
+        sound[begin..].copy_from_slice(&piece);
+        sound.extend(sounds::noise(6, 800, -20.0));
+        let haystack = Haystack::new(&sound);
+        let at = |piece: &[i16]| haystack.profile(piece).unwrap().peak().unwrap();
+        assert!(at(&piece).ncc > 0.99);
+        assert!(at(&sound[SOUND_MAX..]).ncc < 0.3);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::SAMPLE_RATE;
 use super::activity::{FRAME, Frame};
-use super::correlate::{Haystack, Profile};
+use super::correlate::{Haystack, Profile, SOUND_MAX};
 use super::extent::Extent;
 use super::fingerprint::{Print, Spectra};
 
@@ -93,6 +93,8 @@ const NCC_MIN: f64 = 0.45;
 const BIT_ERRORS_MAX: f64 = 0.30;
 /// Windows of three that must fit.
 const WINDOWS_MIN: usize = 2;
+/// With silence at both ends it is no more than can be searched.
+const HEARD_MAX: usize = SOUND_MAX - 2 * WINDOW_MAX;
 /// The windows may move against each other by so much: slips of jitter buffers and clocks.
 const DRIFT: usize = 2000;
 
@@ -146,9 +148,10 @@ impl Reference {
         milliseconds(self.samples.len())
     }
 
-    /// Compares what was heard, from the first sample on; gaps must be filled with silence.
+    /// Compares what was heard, its first 116 s; gaps must be filled with silence.
     #[must_use]
     pub fn compare(&self, heard: &[i16]) -> Match {
+        let heard = &heard[..heard.len().min(HEARD_MAX)];
         if heard.chunks(FRAME).all(|frame| Frame::of(frame).silent) {
             return Match::without(Word::Nothing, [Likeness::NONE; 3]);
         }
