@@ -99,16 +99,16 @@ impl Source {
         self.note(packet.payload_type, meaning);
         match content {
             Content::Event => {
-                self.hearing.event(at, packet.timestamp, packet.payload);
+                self.hearing.event(at, arrival, packet);
             }
-            Content::ComfortNoise => self.hearing.comfort_noise(at),
+            Content::ComfortNoise => self.hearing.comfort_noise(at, arrival, packet),
             Content::Sound => {
                 self.samples.clear();
                 if let Some(law) = meaning.and_then(law) {
                     let octets = packet.payload.iter();
                     self.samples.extend(octets.map(|octet| law.decode(*octet)));
                 }
-                self.hearing.sound(at, arrival, &self.samples);
+                self.hearing.sound(at, arrival, packet, &self.samples);
             }
         }
     }

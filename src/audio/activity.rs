@@ -18,7 +18,7 @@ pub const FRAME: usize = 160;
 
 const FRAME_SAMPLES: f64 = 160.0;
 /// Milliseconds of one frame.
-const FRAME_MS: u32 = 20;
+pub const FRAME_MS: u32 = 20;
 
 /// Below this a frame is silence, dBov. The silence octets of G.711 decode to −72 (A-law) and to nothing
 /// (µ-law); a phone in a quiet room lies near −55. Higher would call quiet rooms dead lines, lower would
@@ -64,11 +64,12 @@ pub struct Levels {
     pub dc_offset: f64,
     /// Share of silent frames, percent.
     pub silent_percent: f64,
-    /// The longest run of silent frames, milliseconds.
+    /// The longest run of silent frames, milliseconds; of sound that came, not of the time without packets.
     pub longest_silence_ms: u32,
     /// The run of silent frames that lasts until now, milliseconds.
     pub trailing_silence_ms: u32,
-    /// Sound before the first speech: until the first 60 ms that are as loud as speech here, milliseconds.
+    /// Sound before the first speech: until the first 60 ms that are as loud as speech here, milliseconds. Sound
+    /// that came: who knows when it came tells the delay.
     pub first_active_ms: Option<u32>,
 }
 
@@ -177,6 +178,12 @@ impl Activity {
             let held = self.recent.iter().copied().fold(0.0, f64::min);
             self.first[step(held)].get_or_insert(self.frames - ONSET_FRAMES);
         }
+    }
+
+    /// Whole frames heard so far.
+    #[must_use]
+    pub const fn frames(&self) -> u32 {
+        self.frames
     }
 
     /// The figures so far; `None` before the first whole frame.

@@ -191,7 +191,7 @@ impl Job {
                 .map_or_else(RtpSeen::default, |media| media.figures()),
             dtmf: media
                 .as_ref()
-                .map_or_else(String::new, |media| media.hearing.digits.clone()),
+                .map_or_else(String::new, |media| media.hearing.digits().to_owned()),
             leg: media.map(|media| Box::new(media.into_leg())),
             answered: seen.answered,
             server: seen.server.map(String::from),

@@ -21,7 +21,7 @@ use crate::quality::voice_report::voip_metrics;
 use crate::rtp::rtcp::VoipMetrics;
 use crate::rtp::sender::{Sender, phase};
 use crate::rtp::source::Arrival;
-use crate::rtp::{Content, Session, packet};
+use crate::rtp::{Content, Packet, Session, packet};
 use crate::sdp::{self, Agreed, Codec, Direction, Local};
 use crate::time::{Instant, Now};
 
@@ -361,15 +361,13 @@ impl Media {
             return (self.hearing.wrong_source == 1).then_some(Remark::WrongSource);
         }
         if agreed.telephone_event == Some(packet.payload_type) {
-            self.session.hear(stamp, &packet, Content::Event);
-            let digit = self
-                .hearing
-                .event(stamp, packet.timestamp, packet.payload)?;
+            let arrival = self.session.hear(stamp, &packet, Content::Event);
+            let digit = self.hearing.event(stamp, arrival, &packet)?;
             return Some(Remark::Digit(digit));
         }
         if packet.payload_type == COMFORT_NOISE {
-            self.session.hear(stamp, &packet, Content::ComfortNoise);
-            self.hearing.comfort_noise(stamp);
+            let arrival = self.session.hear(stamp, &packet, Content::ComfortNoise);
+            self.hearing.comfort_noise(stamp, arrival, &packet);
             return None;
         }
         let Some((codec, law)) = sound(agreed, packet.payload_type) else {
@@ -379,22 +377,15 @@ impl Media {
         };
         let first = self.hearing.moments().first_sound.is_none();
         let arrival = self.session.hear(stamp, &packet, Content::Sound);
-        self.hear_sound(stamp, arrival, packet.timestamp, law, packet.payload);
+        self.hear_sound(stamp, arrival, &packet, law);
         first.then_some(Remark::First { codec })
     }
 
-    fn hear_sound(
-        &mut self,
-        stamp: Instant,
-        arrival: Arrival,
-        timestamp: u32,
-        law: Law,
-        payload: &[u8],
-    ) {
+    fn hear_sound(&mut self, stamp: Instant, arrival: Arrival, packet: &Packet<'_>, law: Law) {
         self.decoded.clear();
         self.decoded
-            .extend(payload.iter().map(|octet| law.decode(*octet)));
-        self.hearing.sound(stamp, arrival, &self.decoded);
+            .extend(packet.payload.iter().map(|octet| law.decode(*octet)));
+        self.hearing.sound(stamp, arrival, packet, &self.decoded);
         let samples = self.decoded.iter().copied();
         if self.answered.is_some() {
             self.echo.hear(samples.clone());
@@ -403,7 +394,7 @@ impl Media {
             meter.hear(samples.clone());
         }
         if let Some(heard) = &mut self.heard {
-            heard.hear(stamp, timestamp, samples);
+            heard.hear(stamp, packet.timestamp, samples);
             if self.answered.is_none() {
                 heard.forget_early();
             }

@@ -46,6 +46,10 @@ pub struct Report {
     pub comfort_noise_packets: u64,
     pub wrong_payload_packets: u64,
     pub wrong_source_packets: u64,
+    /// Of sound, from a source that another had replaced: two at once are crosstalk, or a call that forked.
+    pub second_source_packets: u64,
+    /// The longest time without a packet that the sender did not announce, when more than a second.
+    pub longest_hole_ms: f64,
     /// From the answer to the first packet of any kind, and to the first that carries sound.
     pub first_packet_ms: Option<f64>,
     pub first_media_ms: Option<f64>,
@@ -78,11 +82,13 @@ impl Report {
                 .zip(situation.codec)
                 .map(|(figures, codec)| Opinion::of(figures, codec, one_way)),
             stream,
-            dtmf: hearing.digits.clone(),
-            dtmf_tones: hearing.tones.clone(),
+            dtmf: hearing.digits().to_owned(),
+            dtmf_tones: hearing.tones().to_owned(),
             comfort_noise_packets: signs.comfort_noise,
             wrong_payload_packets: signs.wrong_payload,
             wrong_source_packets: signs.wrong_source,
+            second_source_packets: hearing.second_source(),
+            longest_hole_ms: milliseconds(signs.longest_hole),
             first_packet_ms: after(hearing.moments().first_packet),
             first_media_ms: after(hearing.moments().first_sound),
             greeting_delay_ms: after(hearing.first_speech()),
@@ -169,7 +175,7 @@ mod tests {
             let at = Instant(1_000_000_000 + u64::from(n) * 20_000_000);
             let arrival = stream.hear(at, &packet, Content::Sound);
             let samples: Vec<i16> = sound.iter().map(|octet| Law::A.decode(*octet)).collect();
-            hearing.sound(at, arrival, &samples);
+            hearing.sound(at, arrival, &packet, &samples);
             if n == 0 {
                 stray.hear(at, &packet, Content::Sound);
             }

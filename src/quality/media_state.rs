@@ -17,7 +17,7 @@ pub enum MediaState {
     Ok,
     /// Not one packet.
     NoMedia,
-    /// Packets came, and then no more.
+    /// Packets came, and then no more, or no more for a while.
     Stopped,
     /// Packets whose sound is nothing.
     DigitalSilence,
@@ -46,6 +46,9 @@ pub struct Signs {
     pub wrong_source: u64,
     /// From the last packet of any kind to the end of listening.
     pub ended_for: Duration,
+    /// The longest time between two packets that no comfort noise before it and no marker after it explains; zero
+    /// up to [`STOPPED_AFTER`].
+    pub longest_hole: Duration,
     /// Of all that could be decoded; `None` when nothing could.
     pub levels: Option<Levels>,
     /// Whether they hear us.
@@ -65,7 +68,7 @@ pub enum HeardBack {
 /// Half a second of sound: fewer packets from a foreign host, or of a foreign type, are strays.
 pub const STREAM_PACKETS_MIN: u64 = 25;
 /// A pause longer than this is an end; shorter ones are a slow PBX.
-const STOPPED_AFTER: Duration = Duration::from_secs(1);
+pub(super) const STOPPED_AFTER: Duration = Duration::from_secs(1);
 /// Silence of this length after sound is no pause of a speaker any more.
 const SILENT_AFTER_MS: u32 = 3000;
 /// Frames of 20 ms: less than half a second of silence proves nothing.
@@ -92,7 +95,7 @@ impl MediaState {
         if signs.sound + signs.comfort_noise == 0 {
             return Self::without_sound(signs);
         }
-        if signs.ended_for > STOPPED_AFTER {
+        if signs.ended_for.max(signs.longest_hole) > STOPPED_AFTER {
             return Self::Stopped;
         }
         if signs.sound == 0 {
@@ -261,6 +264,14 @@ mod tests {
                 "it ended",
                 Signs {
                     ended_for: Duration::from_millis(1001),
+                    ..good
+                },
+                MediaState::Stopped,
+            ),
+            (
+                "it went on after a while",
+                Signs {
+                    longest_hole: Duration::from_millis(1001),
                     ..good
                 },
                 MediaState::Stopped,

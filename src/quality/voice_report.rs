@@ -77,7 +77,7 @@ mod tests {
             let arrival = stream.hear(at, &packet, Content::Sound);
             // A square of 1036 of 32768 is −30 dBov.
             let sound = [1036, 1036, -1036, -1036].repeat(40);
-            hearing.sound(at, arrival, &sound);
+            hearing.sound(at, arrival, &packet, &sound);
         }
         let situation = Situation {
             codec: Codec::named("PCMA", 8000, None),
