@@ -299,6 +299,7 @@ mod tests {
         let heard = |state| Heard {
             state,
             measured: measured(0.0, 0.4),
+            longest_hole: Duration::ZERO,
             excluded: false,
         };
         let fine = heard(MediaState::Ok);
@@ -387,6 +388,20 @@ mod tests {
                 },
                 heard(MediaState::Stopped),
                 Word::Down,
+                Some("media_stopped"),
+            ),
+            (
+                "the echo is gone for a while",
+                Observed {
+                    last_media_after: Some(Duration::from_millis(2990)),
+                    held: Some(Duration::from_secs(3)),
+                    ..good.clone()
+                },
+                Heard {
+                    longest_hole: Duration::from_millis(1300),
+                    ..heard(MediaState::Stopped)
+                },
+                Word::Degraded,
                 Some("media_stopped"),
             ),
             (
@@ -516,6 +531,7 @@ mod tests {
                 good.clone(),
                 Heard {
                     measured: measured(0.0, 55.0),
+                    longest_hole: Duration::ZERO,
                     excluded: true,
                     ..fine.clone()
                 },
@@ -556,6 +572,7 @@ mod tests {
                 active_dbov,
                 ..Measured::default()
             },
+            longest_hole: Duration::ZERO,
             excluded: false,
         };
         for (name, heard, word) in [
@@ -593,6 +610,7 @@ mod tests {
                 mos_cq: Some(Mos::new(3.0)),
                 ..Measured::default()
             },
+            longest_hole: Duration::ZERO,
             excluded: false,
         };
         let failure = settings()
@@ -623,6 +641,7 @@ mod tests {
             let fine = Heard {
                 state: MediaState::Ok,
                 measured: Measured::default(),
+                longest_hole: Duration::ZERO,
                 excluded: false,
             };
             let is_good = settings().judge_heard(&observed, &fine).word == Word::Good;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::codec::{Band, Codec};
 use super::hearing::Hearing;
@@ -49,7 +49,8 @@ pub struct Report {
     /// Of sound, from a source that another had replaced: two at once are crosstalk, or a call that forked.
     pub second_source_packets: u64,
     /// The longest time without a packet that the sender did not announce, when more than a second.
-    pub longest_hole_ms: f64,
+    #[serde(rename = "longest_hole_ms", serialize_with = "as_milliseconds")]
+    pub longest_hole: Duration,
     /// From the answer to the first packet of any kind, and to the first that carries sound.
     pub first_packet_ms: Option<f64>,
     pub first_media_ms: Option<f64>,
@@ -88,7 +89,7 @@ impl Report {
             wrong_payload_packets: signs.wrong_payload,
             wrong_source_packets: signs.wrong_source,
             second_source_packets: hearing.second_source(),
-            longest_hole_ms: milliseconds(signs.longest_hole),
+            longest_hole: signs.longest_hole,
             first_packet_ms: after(hearing.moments().first_packet),
             first_media_ms: after(hearing.moments().first_sound),
             greeting_delay_ms: after(hearing.first_speech()),
@@ -144,6 +145,10 @@ fn share_percent(part: u64, whole: u64) -> f64 {
 
 fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
+}
+
+fn as_milliseconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(milliseconds(*span))
 }
 
 #[cfg(test)]

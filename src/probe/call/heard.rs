@@ -21,6 +21,8 @@ const ECHO_DBOV_MIN: f64 = -45.0;
 pub(super) struct Heard {
     pub(super) state: MediaState,
     pub(super) measured: Measured,
+    /// Without a packet that the far end did not announce; zero when there is none of more than a second.
+    pub(super) longest_hole: Duration,
     /// We were late ourselves: loss, jitter and delay are no measurement.
     pub(super) excluded: bool,
 }
@@ -36,6 +38,10 @@ impl Heard {
                 .as_ref()
                 .map_or(MediaState::NoMedia, |report| report.media_state),
             measured,
+            longest_hole: report
+                .as_ref()
+                .map(|report| report.longest_hole)
+                .unwrap_or_default(),
             excluded: rtp.send_late_p99_us.max(rtp.receive_lag_p99_us) > OWN_LATENESS_US_MAX,
         }
     }

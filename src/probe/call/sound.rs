@@ -32,7 +32,7 @@ impl Settings {
                 "all RTP came with a payload type that was not agreed: the caller hears noise or nothing; look at \
                  the codecs and at transcoding",
             ))),
-            MediaState::Stopped => self.judge_stopped(observed),
+            MediaState::Stopped => self.judge_stopped(observed, heard),
             MediaState::CnOnly => Some(Verdict::down(Failure::new(
                 Blame::Misbehaved,
                 "comfort_noise_only",
@@ -69,7 +69,7 @@ impl Settings {
     }
 
     /// A far end that dies in the call loses no packet by its numbers: the echo just stops. An announcement may end.
-    fn judge_stopped(&self, observed: &Observed) -> Option<Verdict> {
+    fn judge_stopped(&self, observed: &Observed, heard: &Heard) -> Option<Verdict> {
         if self.hear != Hear::Echo || !matches!(observed.outcome, Outcome::Completed { .. }) {
             return None;
         }
@@ -79,6 +79,18 @@ impl Settings {
         }
         let last = observed.last_media_after.unwrap_or_default();
         let silent = observed.held.unwrap_or(self.hold).saturating_sub(last);
+        // It came back: what is missing is the hole, not the end.
+        if silent < heard.longest_hole {
+            return Some(Verdict::degraded(Failure::new(
+                Blame::Silent,
+                "media_stopped",
+                format!(
+                    "not one packet for {} in the middle of the call, and then they went on: the way there broke for so \
+                     long",
+                    seconds(heard.longest_hole)
+                ),
+            )));
+        }
         Some(Verdict::down(Failure::new(
             Blame::Silent,
             "media_stopped",
