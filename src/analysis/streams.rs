@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::media::Meaning;
 use super::reports::{FarEnd, Reports};
 use crate::audio::g711::Law;
-use crate::quality::codec::Codec;
+use crate::quality::codec::{Codec, fits};
 use crate::quality::hearing::Hearing;
 use crate::quality::leg::{Report, Situation};
 use crate::quality::limits::{Breach, Limits, breaches};
@@ -102,6 +102,11 @@ impl Source {
                 self.hearing.event(at, arrival, packet);
             }
             Content::ComfortNoise => self.hearing.comfort_noise(at, arrival, packet),
+            Content::Sound
+                if meaning.is_some_and(|it| !fits(&it.encoding, packet.payload.len())) =>
+            {
+                self.hearing.wrong_payload += 1;
+            }
             Content::Sound => {
                 self.samples.clear();
                 if let Some(law) = meaning.and_then(law) {

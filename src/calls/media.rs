@@ -377,6 +377,10 @@ impl Media {
         };
         let first = self.hearing.moments().first_sound.is_none();
         let arrival = self.session.hear(stamp, &packet, Content::Sound);
+        if !quality::codec::fits(codec, packet.payload.len()) {
+            self.hearing.wrong_payload += 1;
+            return None;
+        }
         self.hear_sound(stamp, arrival, &packet, law);
         first.then_some(Remark::First { codec })
     }

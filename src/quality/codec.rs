@@ -134,6 +134,26 @@ impl Rated {
     }
 }
 
+/// Whether so many octets can be sound of this encoding: a whole number of its frames, of a millisecond for codecs
+/// of samples (RFC 3551 §4.5, RFC 3952). What we do not know fits when there is anything.
+#[must_use]
+pub fn fits(encoding: &str, octets: usize) -> bool {
+    let whole = |frame: usize| octets.is_multiple_of(frame);
+    let fits = match encoding.to_ascii_uppercase().as_str() {
+        "PCMU" | "PCMA" | "G722" => whole(8),
+        // The last frame may describe silence, in two octets.
+        "G729" | "G729A" => matches!(octets % 10, 0 | 2),
+        // 24 and 20 octets, 4 of silence.
+        "G723" | "G726-32" => whole(4),
+        "G728" => whole(5),
+        "GSM" => whole(33),
+        "GSM-EFR" => whole(31),
+        "ILBC" => whole(38) || whole(50),
+        _ => true,
+    };
+    octets > 0 && fits
+}
+
 // Ie and Bpl of G.113 Appendix I. Bpl 25.1 is G.711 with its Appendix I concealment.
 
 const G711: Codec = Codec {
@@ -237,6 +257,27 @@ const fn narrowband(name: &'static str, ie: f64, bpl: f64, lookahead_ms: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_payload_is_a_whole_number_of_frames() {
+        for (encoding, right, wrong) in [
+            ("PCMA", &[80, 160, 240, 480][..], &[0, 1, 20, 33, 161][..]),
+            ("pcmu", &[160], &[0, 38, 50]),
+            ("G722", &[160], &[0, 33]),
+            ("G729", &[10, 20, 2, 22], &[0, 5, 33, 24]),
+            ("GSM", &[33, 66], &[0, 160, 31]),
+            ("iLBC", &[38, 50, 76, 100], &[0, 88, 160]),
+            ("G723", &[24, 20, 4, 48], &[0, 33, 10]),
+            ("opus", &[1, 77], &[0]),
+        ] {
+            for octets in right {
+                assert!(fits(encoding, *octets), "{encoding} {octets}");
+            }
+            for octets in wrong {
+                assert!(!fits(encoding, *octets), "{encoding} {octets}");
+            }
+        }
+    }
 
     #[test]
     fn codecs_by_their_name_in_sdp() {

@@ -28,6 +28,7 @@ pub struct Hearing {
     keypad: keypad::Detector,
     digits: String,
     tones: String,
+    /// Of a payload type that was not agreed, or of a size that its codec cannot have.
     pub wrong_payload: u64,
     pub wrong_source: u64,
     moments: Moments,

@@ -25,7 +25,7 @@ pub enum MediaState {
     CnOnly,
     /// Sound that one hardly hears.
     LowLevel,
-    /// Packets of a payload type that was not agreed.
+    /// Packets of a payload type that was not agreed, or of a size that its codec cannot have.
     WrongPt,
     /// Packets from a host that the SDP does not name.
     WrongSrc,

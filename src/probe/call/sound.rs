@@ -29,8 +29,8 @@ impl Settings {
             MediaState::WrongPt => Some(Verdict::down(Failure::new(
                 Blame::Misbehaved,
                 "wrong_payload",
-                "all RTP came with a payload type that was not agreed: the caller hears noise or nothing; look at \
-                 the codecs and at transcoding",
+                "all RTP came with a payload type that was not agreed, or with a size that its codec cannot have: the \
+                 caller hears noise or nothing; look at the codecs and at transcoding",
             ))),
             MediaState::Stopped => self.judge_stopped(observed, heard),
             MediaState::CnOnly => Some(Verdict::down(Failure::new(
