@@ -10,10 +10,12 @@ use serde::{Serialize, Serializer};
 use super::codec::{Band, Codec};
 use super::hearing::Hearing;
 use super::limits::Measured;
-use super::media_state::{HeardBack, MediaState};
+use super::media_state::{HeardBack, MediaState, STREAM_PACKETS_MIN};
 use super::opinion::Opinion;
-use super::scale::Mos;
+use super::scale::{Mos, Scale};
 use crate::audio::activity::Levels;
+use crate::rtp::loss::share;
+use crate::rtp::playout::Buffer;
 use crate::rtp::stream::{Figures, Stream};
 use crate::time::Instant;
 
@@ -34,10 +36,11 @@ pub struct Situation {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub media_state: MediaState,
-    /// The source with the most packets; a far end that changes its SSRC has several.
+    /// The source with the most packets.
     pub stream: Option<Figures>,
-    pub sources: usize,
     pub opinion: Option<Opinion>,
+    /// A far end that changes its SSRC has several, in order of first sight; strays are among them.
+    pub other_sources: Vec<Part>,
     pub levels: Option<Levels>,
     /// Digits by RFC 4733.
     pub dtmf: String,
@@ -58,6 +61,13 @@ pub struct Report {
     pub greeting_delay_ms: Option<f64>,
 }
 
+/// One source of the far end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    pub stream: Figures,
+    pub opinion: Option<Opinion>,
+}
+
 impl Report {
     #[must_use]
     pub fn of<'a>(
@@ -65,24 +75,25 @@ impl Report {
         hearing: &Hearing,
         situation: &Situation,
     ) -> Self {
-        let mut sources = 0;
-        let main = streams
+        let one_way = situation.round_trip.map(|both| both / 2);
+        let mut parts: Vec<Part> = streams
             .into_iter()
-            .inspect(|_| sources += 1)
-            .max_by_key(|stream| stream.counts().packets);
-        let stream = main.map(Stream::figures);
-        let levels = hearing.levels();
+            .map(|stream| Part::of(stream.figures(), situation.codec, one_way))
+            .collect();
+        // Of equals the first.
+        let main = (0..parts.len())
+            .rev()
+            .max_by_key(|place| parts[*place].stream.counts.packets)
+            .map(|place| parts.remove(place));
+        let (stream, opinion) = main.map_or((None, None), |part| (Some(part.stream), part.opinion));
         let after = |moment: Option<Instant>| Some(milliseconds(moment?.since(situation.from)));
         let signs = hearing.signs(situation.from, situation.to, situation.heard_back);
-        let one_way = situation.round_trip.map(|both| both / 2);
         Self {
             media_state: MediaState::of(&signs),
-            sources,
-            opinion: stream
-                .as_ref()
-                .zip(situation.codec)
-                .map(|(figures, codec)| Opinion::of(figures, codec, one_way)),
             stream,
+            opinion,
+            other_sources: parts,
+            levels: signs.levels,
             dtmf: hearing.digits().to_owned(),
             dtmf_tones: hearing.tones().to_owned(),
             comfort_noise_packets: signs.comfort_noise,
@@ -93,13 +104,12 @@ impl Report {
             first_packet_ms: after(hearing.moments().first_packet),
             first_media_ms: after(hearing.moments().first_sound),
             greeting_delay_ms: after(hearing.first_speech()),
-            levels,
         }
     }
-}
 
-impl Report {
     /// The figures that limits and the leg's own week know. What an echo or an announcement adds is its caller's to add.
+    ///
+    /// A call that moved is judged by all its sources: losses together, of other figures the worst.
     #[must_use]
     pub fn measured(&self) -> Measured {
         let mut measured = Measured {
@@ -108,39 +118,68 @@ impl Report {
             clip_percent: self.levels.map(|levels| levels.clip_percent),
             ..Measured::default()
         };
-        if let Some(stream) = &self.stream {
-            let [_, fixed_200, _] = &stream.playout;
-            measured.loss_percent = Some(stream.loss_percent);
-            measured.loss_run = u32::try_from(stream.loss_runs.longest).ok();
-            measured.discard_percent =
-                Some(share_percent(fixed_200.discarded, stream.counts.expected));
-            measured.pdv_p99_ms = stream.pdv.map(|pdv| pdv.p99_ms);
-            measured.jitter_ms = Some(stream.jitter.mean_ms);
+        let sums =
+            |count: fn(&Figures) -> u64| self.judged().map(|(stream, _)| count(stream)).sum();
+        let expected = sums(|stream| stream.counts.expected);
+        if expected > 0 {
+            let missing = sums(|stream| stream.counts.missing);
+            let discarded = sums(|stream| stream.playout_of(Buffer::Fixed200).discarded);
+            measured.loss_percent = Some(100.0 * share(missing, expected));
+            measured.discard_percent = Some(100.0 * share(discarded, expected));
         }
-        if let Some(opinion) = &self.opinion {
-            let worst = opinion
+        for (stream, opinion) in self.judged() {
+            let run = u32::try_from(stream.loss_runs.longest).ok();
+            measured.loss_run = measured.loss_run.max(run);
+            let pdv = stream.pdv.map(|pdv| pdv.p99_ms);
+            measured.pdv_p99_ms = worse(measured.pdv_p99_ms, pdv, f64::max);
+            let jitter = Some(stream.jitter.mean_ms);
+            measured.jitter_ms = worse(measured.jitter_ms, jitter, f64::max);
+            let Some(opinion) = opinion else { continue };
+            let mos = opinion
                 .course
                 .map_or(opinion.mos_cq, |course| course.mos_min);
             match opinion.codec.band {
-                Band::Narrowband => measured.mos_cq = Some(Mos::new(worst)),
-                Band::Wideband => measured.mos_cq_wideband = Some(Mos::new(worst)),
-                Band::Fullband => measured.mos_cq_fullband = Some(Mos::new(worst)),
+                Band::Narrowband => measured.mos_cq = lower(measured.mos_cq, mos),
+                Band::Wideband => measured.mos_cq_wideband = lower(measured.mos_cq_wideband, mos),
+                Band::Fullband => measured.mos_cq_fullband = lower(measured.mos_cq_fullband, mos),
             }
         }
         measured
     }
+
+    /// The sources that tell of the line: a few packets of another are strays.
+    fn judged(&self) -> impl Iterator<Item = (&Figures, Option<&Opinion>)> {
+        let main = self
+            .stream
+            .iter()
+            .map(|stream| (stream, self.opinion.as_ref()));
+        let others = self.other_sources.iter();
+        main.chain(
+            others
+                .filter(|part| part.stream.counts.packets >= STREAM_PACKETS_MIN)
+                .map(|part| (&part.stream, part.opinion.as_ref())),
+        )
+    }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of packets stay far below 2^52"
-)]
-fn share_percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        100.0 * part as f64 / whole as f64
+impl Part {
+    fn of(stream: Figures, codec: Option<Codec>, one_way: Option<Duration>) -> Self {
+        Self {
+            opinion: codec.map(|codec| Opinion::of(&stream, codec, one_way)),
+            stream,
+        }
     }
+}
+
+fn worse(known: Option<f64>, more: Option<f64>, worst: fn(f64, f64) -> f64) -> Option<f64> {
+    match (known, more) {
+        (Some(known), Some(more)) => Some(worst(known, more)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn lower<S: Scale>(known: Option<Mos<S>>, mos: f64) -> Option<Mos<S>> {
+    worse(known.map(Mos::value), Some(mos), f64::min).map(Mos::new)
 }
 
 fn milliseconds(span: Duration) -> f64 {
@@ -201,8 +240,11 @@ mod tests {
         );
         assert!(measured.mos_cq.is_some() && measured.mos_cq_wideband.is_none());
         assert_eq!(
-            (report.sources, report.stream.map(|figures| figures.ssrc)),
-            (2, Some(7))
+            (
+                report.other_sources[0].stream.ssrc,
+                report.stream.map(|figures| figures.ssrc)
+            ),
+            (8, Some(7))
         );
         assert_eq!(report.first_media_ms, Some(100.0));
         assert_eq!(report.greeting_delay_ms, Some(700.0));
@@ -210,6 +252,44 @@ mod tests {
         assert!((opinion.delay.network_ms - 20.0).abs() < 1e-9);
         let level = report.levels.and_then(|levels| levels.active_dbov).unwrap();
         assert!((level - tone::LEVEL_DBOV).abs() < 1.0, "{level}");
+    }
+
+    /// The call moved after a while: what was bad before is not forgotten, whichever part is longer.
+    #[test]
+    fn a_call_is_judged_by_all_its_sources() {
+        let part = |ssrc, packets: u16, is_lost: fn(u16) -> bool| {
+            let mut stream = Stream::new(ssrc, 8000);
+            for n in (0..packets).filter(|n| !is_lost(*n)) {
+                let packet = Packet {
+                    marker: false,
+                    payload_type: 8,
+                    sequence_number: n,
+                    timestamp: u32::from(n) * 160,
+                    ssrc,
+                    payload: &[0xd5; 160],
+                };
+                let at = Instant(u64::from(n) * 20_000_000);
+                stream.hear(at, &packet, Content::Sound);
+            }
+            stream
+        };
+        let bad = |n: u16| (100..106).contains(&n) || n % 20 == 10;
+        let situation = Situation {
+            codec: Codec::named("PCMA", 8000, None),
+            ..Situation::default()
+        };
+        let judged = |streams: &[Stream]| {
+            let report = Report::of(streams, &Hearing::default(), &situation);
+            report.measured()
+        };
+        let alone = judged(&[part(1, 500, bad)]);
+        assert_eq!(alone.loss_run, Some(6));
+        let stray = part(3, 20, |n| (1..19).contains(&n));
+        let moved = judged(&[part(1, 500, bad), part(2, 1000, |_| false), stray]);
+        assert_eq!(moved.loss_run, Some(6));
+        assert_eq!(moved.mos_cq, alone.mos_cq);
+        let third = alone.loss_percent.unwrap() / 3.0;
+        assert!((moved.loss_percent.unwrap() - third).abs() < 1e-9);
     }
 
     #[test]

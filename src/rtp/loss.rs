@@ -195,6 +195,7 @@ impl Stretch {
     clippy::cast_precision_loss,
     reason = "packets of one stream are far below 2^52"
 )]
-pub(in crate::rtp) fn share(part: u64, whole: u64) -> f64 {
+#[must_use]
+pub fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
