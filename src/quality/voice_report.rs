@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::codec::Band;
 use super::leg::Report;
+use super::opinion::Opinion;
 use crate::rtp::playout::Buffer;
 use crate::rtp::rtcp::{Levels, Scores, VoipMetrics};
 
@@ -24,13 +26,21 @@ pub fn voip_metrics(report: &Report, round_trip: Option<Duration>) -> Option<Voi
             rerl_db: None,
         },
         scores: Scores {
-            r: u8::try_from(rounded(opinion.r().clamp(0.0, 100.0))).ok(),
+            r: narrowband_r(opinion),
             r_external: None,
             mos_lq_x10: u8::try_from(rounded(opinion.mos_lq * 10.0)).ok(),
             mos_cq_x10: u8::try_from(rounded(opinion.mos_cq * 10.0)).ok(),
         },
         ..VoipMetrics::about(stream, Buffer::Adaptive500)
     })
+}
+
+/// The R factor of the block is that of G.107, 0 to 100; those of wider bands reach 129 and 148 and mean another thing.
+fn narrowband_r(opinion: &Opinion) -> Option<u8> {
+    match opinion.codec.band {
+        Band::Narrowband => u8::try_from(rounded(opinion.r().clamp(0.0, 100.0))).ok(),
+        Band::Wideband | Band::Fullband => None,
+    }
 }
 
 /// Milliseconds, 65535 at most.
@@ -107,6 +117,20 @@ mod tests {
             block.scores.r.is_some_and(|r| (84..=87).contains(&r)),
             "{block:?}"
         );
+        for (encoding, clock_rate, is_told) in [
+            ("PCMU", 8000, true),
+            ("G722", 8000, false),
+            ("opus", 48_000, false),
+        ] {
+            let situation = Situation {
+                codec: Codec::named(encoding, clock_rate, None),
+                ..situation
+            };
+            let report = Report::of([&stream], &hearing, &situation);
+            let scores = voip_metrics(&report, None).unwrap().scores;
+            assert_eq!(scores.r.is_some(), is_told, "{encoding}");
+            assert!(scores.mos_cq_x10.is_some(), "{encoding}");
+        }
         assert_eq!(
             voip_metrics(&Report::of([], &Hearing::default(), &situation), None),
             None
