@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lateness::Lateness;
-use super::live::Meter;
+use super::meter::Meter;
 use super::observe::{Leg, RtpSeen};
 use super::recording::{self, Heard};
 use super::script::{CallPlan, MediaPlan};

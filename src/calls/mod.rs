@@ -18,6 +18,7 @@ mod lateness;
 mod live;
 mod machine;
 mod media;
+mod meter;
 mod speech;
 
 pub use machine::Calls;

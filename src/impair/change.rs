@@ -4,11 +4,19 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::delay::normal;
-use super::fate::Rtp;
 use super::settings::{Gain, Header, Noise, Settings, Sound};
 use crate::audio::g711::Law;
 use crate::audio::level;
 use crate::rtp::packet;
+
+/// What names a packet in a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rtp {
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub payload_type: u8,
+}
 
 /// What was done to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

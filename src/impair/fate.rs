@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
+use super::change::{Change, Rtp};
 use crate::time::Instant;
 
 /// One packet and its fate. As JSON it is one line of the truth log.
@@ -21,15 +21,6 @@ pub struct Record {
     pub changes: Vec<Change>,
     #[serde(flatten)]
     pub fate: Fate,
-}
-
-/// What names a packet in a capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rtp {
-    pub ssrc: u32,
-    pub sequence: u16,
-    pub timestamp: u32,
-    pub payload_type: u8,
 }
 
 /// Exactly one for each packet.

@@ -12,8 +12,8 @@ mod machine;
 mod rate;
 mod settings;
 
-pub use change::Change;
-pub use fate::{Cause, Fate, Record, Rtp, Tally};
+pub use change::{Change, Rtp};
+pub use fate::{Cause, Fate, Record, Tally};
 pub use machine::{Departing, Impairment, Input, Output};
 pub use settings::{
     Duplicate, Gain, Header, Jitter, Jump, Level, Loss, Noise, Rate, Reorder, Replace, Settings,
