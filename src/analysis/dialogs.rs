@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::media::MediaMap;
-use super::messages::Message;
+use super::messages;
 use super::streams::Row;
 use crate::sdp;
 use crate::sip::header::Uri;
+use crate::sip::header::cseq::CSeq;
 use crate::sip::header::from_to::Address;
-use crate::sip::wire::{HeaderName, Index, Method, StartLine};
+use crate::sip::wire::message::Message;
+use crate::sip::wire::{HeaderName, Method};
 use crate::time::Utc;
 
 /// One Call-ID.
@@ -60,12 +62,12 @@ pub(super) struct Span {
 pub(super) struct Dialogs {
     began: Utc,
     show_numbers: bool,
-    by_call_id: BTreeMap<Vec<u8>, usize>,
+    by_call_id: BTreeMap<String, usize>,
     dialogs: Vec<Dialog>,
     spans: Vec<Span>,
     silent: Vec<Vec<SocketAddr>>,
     /// Messages seen, by who sent them and what makes them the same.
-    seen: BTreeMap<(usize, SocketAddr, String, Vec<u8>), u32>,
+    seen: BTreeMap<(usize, SocketAddr, String, String), u32>,
 }
 
 impl Dialogs {
@@ -81,49 +83,47 @@ impl Dialogs {
         }
     }
 
-    pub(super) fn read(&mut self, message: &Message<'_>, media: &mut MediaMap) {
-        let Some(index) = message.index() else { return };
-        let Some(call_id) = index.call_id() else {
+    pub(super) fn read(&mut self, message: &messages::Message, media: &mut MediaMap) {
+        let sip = &message.sip;
+        let Some(call_id) = sip.value(HeaderName::CallId) else {
             return;
         };
         let place = match self.by_call_id.get(call_id) {
             Some(place) => *place,
-            None => self.open(call_id, message.at, &index),
+            None => self.open(call_id, message.at, sip),
         };
-        let what = self.what(&index);
-        let branch = index.top_branch().unwrap_or_default().to_vec();
+        let what = self.what(sip);
+        // With the branch in it, this tells a repetition from another transaction.
+        let via = sip.value(HeaderName::Via).unwrap_or_default().to_owned();
         let repeat = self
             .seen
-            .entry((place, message.from, what.clone(), branch))
+            .entry((place, message.from, what.clone(), via))
             .and_modify(|times| *times += 1)
             .or_insert(0);
         let at_ms = milliseconds(self.began, message.at);
-        let cseq = index.cseq();
         self.dialogs[place].ladder.push(Rung {
             at_ms,
             from: message.from,
             to: message.to,
             what,
-            cseq: cseq.map_or_else(String::new, |(number, method)| {
-                format!("{number} {}", method.as_str())
-            }),
+            cseq: sip.value(HeaderName::CSeq).unwrap_or_default().to_owned(),
             repeat: *repeat,
         });
-        self.note_moment(place, message.at, &index);
-        if let Ok(description) = sdp::parse(index.body()) {
+        self.note_moment(place, message.at, sip);
+        if let Ok(description) = sdp::parse(sip.body()) {
             media.learn(message.at, place, &description);
             let named: Vec<SocketAddr> = media.of_dialog(place).collect();
             self.silent[place] = named;
         }
     }
 
-    fn open(&mut self, call_id: &[u8], at: Utc, index: &Index<'_>) -> usize {
+    fn open(&mut self, call_id: &str, at: Utc, sip: &Message) -> usize {
         let place = self.dialogs.len();
-        self.by_call_id.insert(call_id.to_vec(), place);
+        self.by_call_id.insert(call_id.to_owned(), place);
         self.dialogs.push(Dialog {
-            call_id: String::from_utf8_lossy(call_id).into_owned(),
-            from: self.party(index, HeaderName::From),
-            to: self.party(index, HeaderName::To),
+            call_id: call_id.to_owned(),
+            from: self.party(sip, HeaderName::From),
+            to: self.party(sip, HeaderName::To),
             began_ms: milliseconds(self.began, at),
             answered_ms: None,
             ended_ms: None,
@@ -135,50 +135,45 @@ impl Dialogs {
         place
     }
 
-    fn note_moment(&mut self, place: usize, at: Utc, index: &Index<'_>) {
+    fn note_moment(&mut self, place: usize, at: Utc, sip: &Message) {
         let span = &mut self.spans[place];
-        match index.start() {
-            StartLine::Request { method, .. } => {
-                if matches!(method, Method::Bye | Method::Cancel) {
-                    span.ended.get_or_insert(at);
-                }
-            }
-            StartLine::Response { status, .. } => {
-                let to_invite = index
-                    .cseq()
-                    .is_some_and(|(_, method)| method == Method::Invite);
-                // A challenge is no refusal.
-                let code = status.code();
-                if to_invite && (200..300).contains(&code) {
+        if matches!(sip.method(), Some(Method::Bye | Method::Cancel)) {
+            span.ended.get_or_insert(at);
+        }
+        let to_invite = sip
+            .value(HeaderName::CSeq)
+            .and_then(|text| CSeq::read(text).ok())
+            .is_some_and(|cseq| cseq.method == Method::Invite);
+        if let Some((status, _)) = sip.status().filter(|_| to_invite) {
+            match status.code() {
+                200..300 => {
                     span.answered.get_or_insert(at);
-                } else if to_invite && code >= 300 && !matches!(code, 401 | 407) {
+                }
+                // A challenge is no refusal.
+                401 | 407 | ..200 => {}
+                _ => {
                     span.ended.get_or_insert(at);
                 }
             }
         }
     }
 
-    fn what(&self, index: &Index<'_>) -> String {
-        match index.start() {
-            StartLine::Request { method, uri } => format!(
-                "{} {}",
-                method.as_str(),
-                self.covered(&String::from_utf8_lossy(uri))
-            ),
-            StartLine::Response { status, reason } => {
-                format!("{} {}", status.code(), String::from_utf8_lossy(reason))
-            }
+    fn what(&self, sip: &Message) -> String {
+        match (sip.method(), sip.uri(), sip.status()) {
+            (Some(method), Some(uri), _) => format!("{} {}", method.as_str(), self.covered(uri)),
+            (_, _, Some((status, reason))) => format!("{} {reason}", status.code()),
+            (_, _, None) => String::new(),
         }
     }
 
-    fn party(&self, index: &Index<'_>, name: HeaderName) -> String {
-        let header = index.first(name);
-        let text = header.map(|header| header.text().into_owned());
+    fn party(&self, sip: &Message, name: HeaderName) -> String {
         // The display name is not repeated: it is a person's.
-        text.and_then(|text| Address::read(&text).ok()).map_or_else(
-            || "?".to_owned(),
-            |address| self.covered(address.uri.as_str()),
-        )
+        sip.value(name)
+            .and_then(|text| Address::read(text).ok())
+            .map_or_else(
+                || "?".to_owned(),
+                |address| self.covered(address.uri.as_str()),
+            )
     }
 
     /// The URI without its parameters, all but two digits of its user covered.

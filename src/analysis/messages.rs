@@ -1,38 +1,30 @@
 //! The SIP messages of a capture: of any port, by their look; TCP streams cut into messages.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::capture::{Capture, Carrier, Piece};
 use crate::sip::wire::framing::{Frame, Framer};
-use crate::sip::wire::{Index, index};
+use crate::sip::wire::{index, message};
 use crate::time::Utc;
 
-/// One SIP message and the frame that completed it.
+/// One SIP message, and when and between whom it went by.
 #[derive(Debug)]
-pub(super) struct Message<'a> {
+pub(super) struct Message {
     pub(super) at: Utc,
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
-    bytes: Cow<'a, [u8]>,
-}
-
-impl Message<'_> {
-    /// `None` for what only looks like SIP.
-    pub(super) fn index(&self) -> Option<Index<'_>> {
-        index(&self.bytes).ok()
-    }
+    pub(super) sip: message::Message,
 }
 
 /// In the order of the capture.
-pub(super) fn of<'a>(capture: &'a Capture<'_>) -> Vec<Message<'a>> {
+pub(super) fn of(capture: &Capture<'_>) -> Vec<Message> {
     let mut streams: BTreeMap<(SocketAddr, SocketAddr), Framer> = BTreeMap::new();
     let mut messages = Vec::new();
     for piece in &capture.pieces {
         match piece.carrier {
             Carrier::Udp if looks_like_sip(&piece.payload) => {
-                messages.push(message(piece, Cow::Borrowed(&*piece.payload)));
+                messages.extend(read(piece, &piece.payload));
             }
             Carrier::Udp => {}
             Carrier::Tcp { after_hole } => {
@@ -54,11 +46,11 @@ pub(super) fn of<'a>(capture: &'a Capture<'_>) -> Vec<Message<'a>> {
 }
 
 /// False when the stream cannot be cut any further.
-fn pull(framer: &mut Framer, piece: &Piece<'_>, messages: &mut Vec<Message<'_>>) -> bool {
+fn pull(framer: &mut Framer, piece: &Piece<'_>, messages: &mut Vec<Message>) -> bool {
     loop {
         match framer.pull() {
             Ok(Some(Frame::Message(bytes))) => {
-                messages.push(message(piece, Cow::Owned(bytes.to_vec())));
+                messages.extend(read(piece, bytes));
             }
             Ok(Some(Frame::Ping | Frame::Pong)) => {}
             Ok(None) => return true,
@@ -67,13 +59,14 @@ fn pull(framer: &mut Framer, piece: &Piece<'_>, messages: &mut Vec<Message<'_>>)
     }
 }
 
-const fn message<'a>(piece: &Piece<'_>, bytes: Cow<'a, [u8]>) -> Message<'a> {
-    Message {
+/// `None` for what only looks like SIP.
+fn read(piece: &Piece<'_>, bytes: &[u8]) -> Option<Message> {
+    Some(Message {
         at: piece.at,
         from: piece.from,
         to: piece.to,
-        bytes,
-    }
+        sip: message::read(&index(bytes).ok()?).ok()?,
+    })
 }
 
 /// A start line within the first line: `METHOD … SIP/2.0` or `SIP/2.0 NNN`.
