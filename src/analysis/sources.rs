@@ -136,15 +136,24 @@ impl<'m> Sources<'m> {
     /// In the order of their first packet.
     pub(super) fn rows(self, dialogs: &Dialogs) -> Vec<Row> {
         let began = self.began;
+        let followed: BTreeSet<Key> = self
+            .known
+            .iter()
+            .filter(|(_, source)| source.dialog.is_some())
+            .filter(|(_, source)| self.known.values().any(|other| other.follows(source)))
+            .map(|(key, _)| *key)
+            .collect();
         let mut rows: Vec<Row> = self
             .known
-            .into_values()
-            .map(|source| {
+            .into_iter()
+            .map(|(key, source)| {
                 let span = source.dialog.map(|dialog| dialogs.span(dialog));
                 let moments = span.unwrap_or_default();
+                // A source that another one took over from did not fall silent.
+                let ended = moments.ended.filter(|_| !followed.contains(&key));
                 source.row(
                     moments.answered.map(|at| instant(began, at)),
-                    moments.ended.map(|at| instant(began, at)),
+                    ended.map(|at| instant(began, at)),
                     &self.reports,
                 )
             })

@@ -118,6 +118,15 @@ impl Source {
         }
     }
 
+    /// Whether this one went on with the sound of the other: a new SSRC, the answer after early media, media
+    /// that a re-INVITE moved. One end stays where it was.
+    pub(super) fn follows(&self, other: &Self) -> bool {
+        self.dialog == other.dialog
+            && self.started > other.started
+            && self.ended > other.ended
+            && (self.from == other.from || self.to == other.to)
+    }
+
     fn note(&mut self, payload_type: u8, meaning: Option<&Meaning>) {
         let name = meaning.map_or_else(|| format!("type {payload_type}"), |it| it.encoding.clone());
         if !self.encodings.contains(&name) {

@@ -120,6 +120,43 @@ fn sip_sets_up_the_streams_and_the_ladder_tells_the_call() {
 }
 
 #[test]
+fn a_source_that_another_takes_over_from_has_not_stopped() {
+    // The PBX has a new SSRC after four seconds, and a new port after eight; then it hangs up.
+    let mut writer = Writer::new();
+    let (caller, pbx) = (address(CALLER), address(PBX));
+    let invite = request("INVITE", 1, &sdp("192.0.2.1", 20_000));
+    writer.datagram(ms(0), caller, pbx, invite.as_bytes());
+    let ok = answer("200 OK", &sdp("192.0.2.10", 10_000));
+    writer.datagram(ms(1000), pbx, caller, ok.as_bytes());
+    for n in 0..600_u16 {
+        let from = if n < 400 {
+            "192.0.2.10:10000"
+        } else {
+            "192.0.2.10:10002"
+        };
+        let ssrc = if n < 200 { 7 } else { 8 };
+        let at = ms(1040 + 20 * i64::from(n));
+        let sound = rtp(ssrc, n, 8);
+        writer.datagram(at, address(from), address("192.0.2.1:20000"), &sound);
+    }
+    let bye = |at| (at, request("BYE", 2, ""));
+    let ended = |mut writer: Writer, (at, bye): (i64, String)| {
+        writer.datagram(ms(at), caller, pbx, bye.as_bytes());
+        let streams = explained(writer, &Options::default()).streams;
+        streams
+            .iter()
+            .map(|row| row.report.media_state)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ended(writer.clone(), bye(13_060)), [MediaState::Ok; 3]);
+    // The last one is nobody's forerunner.
+    assert_eq!(
+        ended(writer, bye(20_000)),
+        [MediaState::Ok, MediaState::Ok, MediaState::Stopped]
+    );
+}
+
+#[test]
 fn no_number_and_no_name_is_printed_unless_asked_for() {
     let hidden = explained(a_call(|_| true), &Options::default());
     let text = serde_json::to_string(&hidden.dialogs).unwrap();
