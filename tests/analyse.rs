@@ -162,3 +162,59 @@ fn a_capture_cut_off_within_a_packet_is_read_up_to_it() {
         serde_json::json!(["the file is damaged after packet 499: it ends within a packet"])
     );
 }
+
+/// Keys that scripts rely on: they are added to, never changed.
+#[test]
+fn the_keys_of_the_json_are_a_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("made.pcap");
+    fs::write(&file, captures()[0].file(Family::V4, Link::Raw)).unwrap();
+    let json = explained(&file, &[]);
+    for pointer in [
+        "/file",
+        "/frames",
+        "/warnings",
+        "/dialogs",
+        "/streams/0/ssrc",
+        "/streams/0/source",
+        "/streams/0/destination",
+        "/streams/0/payload_types",
+        "/streams/0/encodings",
+        "/streams/0/start_ms",
+        "/streams/0/end_ms",
+        "/streams/0/packets",
+        "/streams/0/expected",
+        "/streams/0/lost",
+        "/streams/0/loss_percent",
+        "/streams/0/duplicates",
+        "/streams/0/reordered",
+        "/streams/0/delta_ms/mean",
+        "/streams/0/jitter_ms/min",
+        "/streams/0/jitter_ms/mean",
+        "/streams/0/jitter_ms/max",
+        "/streams/0/jitter_ms/last",
+        "/streams/0/pdv_ms/p50",
+        "/streams/0/pdv_ms/p95",
+        "/streams/0/pdv_ms/p99",
+        "/streams/0/pdv_ms/max",
+        "/streams/0/loss_runs/histogram",
+        "/streams/0/burst/bursts",
+        "/streams/0/mos/cq",
+        "/streams/0/mos/lq",
+        "/streams/0/mos/grounded",
+        "/streams/0/mos/scale",
+        "/streams/0/media_state",
+        "/streams/0/limits_broken",
+        "/streams/0/dialog",
+        "/streams/0/far_end",
+        "/streams/0/round_trip_ms",
+        "/streams/0/report",
+    ] {
+        assert!(json.pointer(pointer).is_some(), "{pointer} in {json:#}");
+    }
+    assert_eq!(json["streams"][0]["ssrc"], "0x11223344");
+    // A file that is no capture is told in JSON, too.
+    fs::write(&file, "no capture").unwrap();
+    let refused = explained(&file, &[]);
+    assert_eq!(refused["failure"]["code"], "bad_input", "{refused:#}");
+}
