@@ -21,6 +21,8 @@ pub struct Session {
     strays: u64,
     /// The one that spoke last.
     present: usize,
+    /// When the first report came or left: reports tell time from here on by the clock that nobody sets.
+    anchor: Option<Now>,
     last_sr: Option<Stamp>,
     last_reference: Option<Stamp>,
     report_due: Instant,
@@ -76,6 +78,7 @@ impl Session {
             streams: Vec::new(),
             strays: 0,
             present: 0,
+            anchor: None,
             last_sr: None,
             last_reference: None,
             round_trip: None,
@@ -162,8 +165,9 @@ impl Session {
     /// Our report: SR once we sent something (§6.4), else RR; with BYE it is the last.
     pub fn report(&mut self, now: Now, bye: bool, voice: Option<VoipMetrics>) -> Vec<u8> {
         self.report_due = now.instant + REPORT_INTERVAL;
+        let ntp = self.ntp(now, now.instant);
         let sender = (self.sender.packets() > 0).then(|| SenderInfo {
-            ntp: rtcp::ntp(now.utc),
+            ntp,
             rtp_timestamp: self.timestamp_at(now.instant),
             packets: self.sender.packets(),
             octets: self.sender.octets(),
@@ -184,6 +188,13 @@ impl Session {
             },
             bye,
         })
+    }
+
+    /// A moment as our reports name it: a wall clock that is set during the call would be the line's round trip.
+    fn ntp(&mut self, now: Now, at: Instant) -> u64 {
+        let anchor = *self.anchor.get_or_insert(now);
+        let utc = anchor.utc + at.since(anchor.instant);
+        rtcp::ntp(utc - anchor.instant.since(at))
     }
 
     /// The timestamp that sound of this moment would carry (§6.4.1).
@@ -229,7 +240,7 @@ impl Session {
         }
         self.far_end.bye |= report.bye;
         let ours = self.sender.ssrc;
-        let arrival = rtcp::middle(rtcp::ntp(now.utc - now.instant.since(stamp)));
+        let arrival = rtcp::middle(self.ntp(now, stamp));
         let block = report.blocks.iter().find(|block| block.ssrc == ours);
         self.listen_for_ears(block);
         if let Some(block) = block {
@@ -353,6 +364,28 @@ mod tests {
             let report = there.report(at(now), false, None);
             here.hear_report(at(now), at(now).instant, &report).unwrap();
             assert_eq!(here.far_end().deaf_reports, deaf, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_no_round_trip() {
+        for step in [Duration::from_secs(5), Duration::from_millis(200)] {
+            let (mut here, mut there) = (session(1), session(2));
+            let sent = here.sender.sound(8, &[0xd5; 160]);
+            there.hear(
+                at(30).instant,
+                &packet::parse(&sent).unwrap(),
+                Content::Sound,
+            );
+            let sr = here.report(at(2000), false, None);
+            there.hear_report(at(2030), at(2030).instant, &sr).unwrap();
+            let rr = there.report(at(2530), false, None);
+            let mut now = at(2560);
+            now.utc = now.utc + step;
+            here.hear_report(now, now.instant, &rr).unwrap();
+            let round_trip = here.round_trip().unwrap();
+            let off = round_trip.abs_diff(Duration::from_millis(60));
+            assert!(off < Duration::from_micros(50), "{step:?}: {round_trip:?}");
         }
     }
 
