@@ -95,6 +95,9 @@ impl Source {
         let stream = self
             .stream
             .get_or_insert_with(|| Stream::new(packet.ssrc, clock_rate));
+        if content == Content::Sound {
+            stream.tick(clock_rate);
+        }
         let arrival = stream.hear(at, packet, content);
         self.note(packet.payload_type, meaning);
         match content {

@@ -89,9 +89,13 @@ impl Clock {
         let expected = i64::from(self.step) * i64::from(steps);
         let odd = nanos(i64::from(step) - expected, tick.rate).unsigned_abs() > JUMP_NS / 2;
         let jumped = (odd || tick.marker) && difference.unsigned_abs() > JUMP_NS;
-        if jumped || tick.rate != last.rate {
-            if tick.rate != last.rate {
+        let other_rate = tick.rate != last.rate;
+        if jumped || other_rate {
+            if other_rate {
+                // Told by the payload type, and counted there.
                 (self.step, self.votes) = (0, 0);
+            } else {
+                self.jumps += 1;
             }
             self.begin(tick.number);
             tick.transit_ns = 0;
@@ -110,6 +114,7 @@ impl Clock {
         }
         let paused = self.paused(tick);
         if let Some(held) = paused {
+            self.jumps += 1;
             self.begin(held.number);
             tick.transit_ns -= held.transit_ns;
         }
@@ -130,7 +135,6 @@ impl Clock {
     }
 
     fn begin(&mut self, number: u32) {
-        self.jumps += 1;
         self.epoch = self.epoch.saturating_add(1);
         self.begins = number;
         self.held = None;
@@ -157,7 +161,7 @@ impl Clock {
         }
     }
 
-    /// Times that the far end set its clock.
+    /// Times that the far end set its clock, though nothing told us.
     pub(super) const fn jumps(&self) -> u32 {
         self.jumps
     }

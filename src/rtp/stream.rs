@@ -193,6 +193,11 @@ impl Stream {
         }
     }
 
+    /// Timestamp units per second, from the next packet on: of its payload type. Another one is another clock.
+    pub fn tick(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate.max(1);
+    }
+
     #[must_use]
     pub const fn ssrc(&self) -> u32 {
         self.ssrc
