@@ -88,7 +88,8 @@ impl Clock {
         let steps = tick.number - last.number;
         let expected = i64::from(self.step) * i64::from(steps);
         let odd = nanos(i64::from(step) - expected, tick.rate).unsigned_abs() > JUMP_NS / 2;
-        let jumped = (odd || tick.marker) && difference.unsigned_abs() > JUMP_NS;
+        let pause = tick.marker && difference > 0;
+        let jumped = (odd || pause) && difference.unsigned_abs() > JUMP_NS;
         let other_rate = tick.rate != last.rate;
         if jumped || other_rate {
             if other_rate {
