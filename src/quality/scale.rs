@@ -117,37 +117,6 @@ impl<S: Scale> Mos<S> {
     }
 }
 
-impl RFactor<Narrowband> {
-    /// Percent of callers who find it good or better (G.107 Annex B, `GoB`).
-    #[must_use]
-    pub fn good_or_better_percent(self) -> f64 {
-        100.0 * normal((self.0 - 60.0) / 16.0)
-    }
-
-    /// Percent of callers who find it poor or worse (G.107 Annex B, `PoW`).
-    #[must_use]
-    pub fn poor_or_worse_percent(self) -> f64 {
-        100.0 * normal((45.0 - self.0) / 16.0)
-    }
-}
-
-/// The normal distribution function (Abramowitz and Stegun 26.2.17, error below 7.5e-8).
-fn normal(x: f64) -> f64 {
-    const COEFFICIENTS: [f64; 5] = [
-        1.330_274_429,
-        -1.821_255_978,
-        1.781_477_937,
-        -0.356_563_782,
-        0.319_381_530,
-    ];
-    let t = 1.0 / 0.231_641_9_f64.mul_add(x.abs(), 1.0);
-    let polynomial = COEFFICIENTS
-        .iter()
-        .fold(0.0, |sum: f64, factor| sum.mul_add(t, *factor));
-    let tail = t * polynomial * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    if x < 0.0 { tail } else { 1.0 - tail }
-}
-
 // Written out, since a derive would ask the scale itself to be comparable, which has no values.
 
 impl<S> Clone for RFactor<S> {
@@ -282,24 +251,6 @@ mod tests {
             let r = Mos::<Narrowband>::new(mos).r().value();
             assert!((r - expected).abs() < 1e-3, "MOS {mos}: {r}");
         }
-    }
-
-    /// `GoB` and `PoW` of the classes of G.107 table B.1, as printed there (about 0 stands for up to 1.4 %).
-    #[test]
-    fn good_and_poor() {
-        for (r, good, poor) in [
-            (90.0, 97.0, 0.0),
-            (80.0, 89.0, 0.0),
-            (70.0, 73.0, 6.0),
-            (60.0, 50.0, 17.0),
-            (50.0, 27.0, 38.0),
-        ] {
-            let heard = narrow(r);
-            assert!((heard.good_or_better_percent() - good).abs() < 1.5, "R {r}");
-            assert!((heard.poor_or_worse_percent() - poor).abs() < 1.5, "R {r}");
-        }
-        assert!((narrow(60.0).good_or_better_percent() - 50.0).abs() < 1e-4);
-        assert!((narrow(76.0).good_or_better_percent() - 84.134_475).abs() < 1e-4);
     }
 
     #[test]
