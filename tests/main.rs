@@ -43,4 +43,5 @@ mod spares_the_callers;
 mod support;
 mod systemd_hears_the_service;
 mod telephony_states;
+mod the_document_tells_the_limits;
 mod worse_than_its_own_week;
