@@ -71,6 +71,7 @@ const PARSERS: &[Parser] = &[
     ),
     ("sdp", media::offer_and_answer, media::descriptions),
     ("rtp", media::rtp_packets, media::packets),
+    ("stream", media::streams, media::arrivals),
     ("rtcp", media::reports, media::compounds),
     ("capture", capture::explained, capture::captures),
     ("telephone events", media::events, media::digits),

@@ -1,9 +1,14 @@
-//! SDP, RTP, RTCP and digits: what comes with every call; and sound from files.
+//! SDP, RTP, RTCP and digits: what comes with every call, and what is made of it; and sound from files.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use vigie::audio::{dtmf, wav};
+use vigie::quality::codec::Codec;
+use vigie::quality::hearing::Hearing;
+use vigie::quality::leg::{Report, Situation};
+use vigie::quality::voice_report::voip_metrics;
 use vigie::rtp::sender::Sender;
+use vigie::rtp::stream::Stream;
 use vigie::rtp::{Content, Session, packet, rtcp};
 use vigie::sdp::{self, Direction, Local};
 use vigie::time::{Instant, Now, Utc};
@@ -49,7 +54,7 @@ pub(super) fn descriptions() -> Vec<Vec<u8>> {
     .into()
 }
 
-/// Every packet that can be read prints as one that reads the same; a stream of such packets is counted.
+/// Every packet that can be read prints as one that reads the same; a session takes it in its stride.
 pub(super) fn rtp_packets(bytes: &[u8]) {
     let mut session = Session::new(Sender::new(1, 2, 3, NOW.instant, 20));
     let mut at = NOW.instant;
@@ -65,11 +70,87 @@ pub(super) fn rtp_packets(bytes: &[u8]) {
             at = Instant(at.0.wrapping_add(u64::from(read.timestamp)));
         }
     }
-    for stream in session.streams() {
-        let figures = stream.figures();
-        assert_eq!(figures.counts, stream.counts());
-    }
     let _ = (session.counts(), session.report(NOW, true, None));
+}
+
+/// A stream of any packets at any times, by any clock, whatever they carry, has figures that can be.
+pub(super) fn streams(bytes: &[u8]) {
+    let mut bytes = bytes.iter().copied();
+    let clock_rate = u32::from_be_bytes(take(&mut bytes));
+    let mut stream = Stream::new(1, clock_rate);
+    let mut hearing = Hearing::default();
+    while bytes.len() > 0 {
+        let at = Instant(u64::from_be_bytes(take(&mut bytes)));
+        let [kind, payload_type] = take(&mut bytes);
+        let packet = packet::Packet {
+            marker: kind & 4 != 0,
+            payload_type: payload_type & 0x7f,
+            sequence_number: u16::from_be_bytes(take(&mut bytes)),
+            timestamp: u32::from_be_bytes(take(&mut bytes)),
+            ssrc: 1,
+            payload: &[payload_type; 4],
+        };
+        match kind & 3 {
+            0 => {
+                let arrival = stream.hear(at, &packet, Content::ComfortNoise);
+                hearing.comfort_noise(at, arrival, &packet);
+            }
+            1 => {
+                let arrival = stream.hear(at, &packet, Content::Event);
+                hearing.event(at, arrival, &packet);
+            }
+            _ => {
+                let arrival = stream.hear(at, &packet, Content::Sound);
+                let loud = i16::from(payload_type) * 100;
+                hearing.sound(at, arrival, &packet, &[loud; 160]);
+            }
+        }
+    }
+    let situation = Situation {
+        from: NOW.instant,
+        to: Instant(u64::MAX),
+        codec: Codec::named("PCMA", 8000, None),
+        ..Situation::default()
+    };
+    let report = Report::of([&stream], &hearing, &situation);
+    let _ = (report.measured(), voip_metrics(&report, None));
+    let figures = report.stream.expect("a stream was given");
+    let opinion = report.opinion.expect("its codec is known");
+    assert!(figures.counts.missing <= figures.counts.expected);
+    let percents = figures.playout.map(|playout| playout.loss_percent);
+    for percent in percents.into_iter().chain([figures.loss_percent]) {
+        assert!((0.0..=100.0).contains(&percent), "{percent}");
+    }
+    for mos in [opinion.mos_cq, opinion.mos_lq, opinion.mos_cq_bare] {
+        assert!((1.0..=4.5).contains(&mos), "{mos}");
+    }
+    assert!(opinion.r().is_finite());
+}
+
+/// The next octets; zeros when there are no more.
+fn take<const N: usize>(bytes: &mut impl Iterator<Item = u8>) -> [u8; N] {
+    std::array::from_fn(|_| bytes.next().unwrap_or(0))
+}
+
+pub(super) fn arrivals() -> Vec<Vec<u8>> {
+    let stream = |clock_rate: u32, times: &[u64]| {
+        let mut bytes = clock_rate.to_be_bytes().to_vec();
+        for (n, at) in (0_u16..).zip(times) {
+            bytes.extend(at.to_be_bytes());
+            bytes.extend([2, 8]);
+            bytes.extend(n.to_be_bytes());
+            bytes.extend((u32::from(n) * 160).to_be_bytes());
+        }
+        bytes
+    };
+    let in_step: Vec<u64> = (0..60).map(|n| n * 20_000_000).collect();
+    let extremes = [0, u64::MAX, i64::MAX as u64, 1 << 63, 1, u64::MAX - 1, 0];
+    vec![
+        stream(8000, &in_step),
+        stream(8000, &extremes),
+        stream(0, &extremes),
+        stream(u32::MAX, &extremes),
+    ]
 }
 
 pub(super) fn packets() -> Vec<Vec<u8>> {
