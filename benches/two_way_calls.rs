@@ -372,10 +372,11 @@ fn cost() {
         }
         counted += lap(&mut clock);
         for (number, arrival) in numbers.zip(arrivals) {
-            for (sample, octet) in samples.iter_mut().zip(packet(number).payload) {
+            let packet = packet(number);
+            for (sample, octet) in samples.iter_mut().zip(packet.payload) {
                 *sample = Law::A.decode(*octet);
             }
-            hearing.sound(at(number), arrival, &samples);
+            hearing.sound(at(number), arrival, &packet, &samples);
         }
         heard += lap(&mut clock);
     }
