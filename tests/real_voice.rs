@@ -249,7 +249,8 @@ fn an_announcement_that_comes_late_is_timed() {
     let call = call("0199001105", 7);
     call.assert_state(MediaState::Ok);
     let delay = call.quality().greeting_delay_ms.expect("a greeting");
-    assert!((1980.0..=2100.0).contains(&delay), "{delay} ms");
+    // Two seconds from the first packet; the 200 OK leaves another thread of the PBX, a little before or after it.
+    assert!((1900.0..=2100.0).contains(&delay), "{delay} ms");
     let found = call.compared_with(&plant, "greeting").found;
     let place = found.expect("the greeting");
     assert!((place.offset_ms - 2000.0).abs() < 40.0, "{place:?}");

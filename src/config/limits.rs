@@ -157,8 +157,6 @@ fn joined(metric: Metric, steps: &[Step; 3], usual: Limit) -> Limit {
 fn range(metric: Metric) -> RangeInclusive<f64> {
     match metric {
         // Three windows are compared.
-        Metric::PromptWindows => 0.0..=3.0,
-        Metric::DtmfMissing => 0.0..=32.0,
         Metric::MosCq | Metric::MosCqWideband | Metric::MosCqFullband => 1.0..=5.0,
         Metric::LossPercent | Metric::DiscardPercent | Metric::ClipPercent => 0.0..=100.0,
         // 20 s of packets.
@@ -272,11 +270,6 @@ mod tests {
                 "level_high_dbov = -10",
                 Metric::LevelHighDbov,
                 limit(Some(-10.0), None, None),
-            ),
-            (
-                "dtmf_missing = { severe = 1 }",
-                Metric::DtmfMissing,
-                limit(None, Some(1.0), None),
             ),
         ] {
             let read = limits("", &format!("limits = {{ {written} }}")).unwrap();

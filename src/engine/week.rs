@@ -107,11 +107,8 @@ mod tests {
         for metric in Metric::ALL {
             let key = metric.key();
             assert_ne!(words(key), any, "{key}");
-            // What is right or wrong has no usual.
-            if ![Metric::PromptWindows, Metric::DtmfMissing].contains(&metric) {
-                let unusual = words(&format!("{UNUSUAL}{key}"));
-                assert_ne!(unusual, any_unusual, "{key}");
-            }
+            let unusual = words(&format!("{UNUSUAL}{key}"));
+            assert_ne!(unusual, any_unusual, "{key}");
         }
         for code in [
             "no_media",
@@ -126,7 +123,9 @@ mod tests {
             "wrong_prompt",
             "prompt_truncated",
             "prompt_late",
-            "prompt_not_approved",
+            "no_prompt_reference",
+            "no_prompt",
+            "prompt_level",
         ] {
             assert_ne!(words(code), any, "{code}");
         }

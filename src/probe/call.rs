@@ -148,8 +148,9 @@ impl Settings {
             .or_else(|| self.judge_sound(observed, heard))
             .or_else(|| self.judge_manners(observed).map(Verdict::degraded))
             .or_else(|| {
-                let failure = self.prompt.as_ref()?.judge(observed)?;
-                Some(Verdict::degraded(failure))
+                // What we dropped ourselves is missing from the recording.
+                let prompt = self.prompt.as_ref().filter(|_| !heard.excluded)?;
+                prompt.judge(observed).map(Verdict::degraded)
             })
             .or_else(|| self.judge_quality(heard))
             .unwrap_or_else(|| Verdict::good(observed.answer_after.unwrap_or_default()));
@@ -300,6 +301,7 @@ mod tests {
             state,
             measured: measured(0.0, 0.4),
             longest_hole: Duration::ZERO,
+            active: Duration::from_secs(2),
             excluded: false,
         };
         let fine = heard(MediaState::Ok);
@@ -532,6 +534,7 @@ mod tests {
                 Heard {
                     measured: measured(0.0, 55.0),
                     longest_hole: Duration::ZERO,
+                    active: Duration::from_secs(2),
                     excluded: true,
                     ..fine.clone()
                 },
@@ -566,37 +569,67 @@ mod tests {
             signatures: Vec::new(),
             ..settings()
         };
-        let heard = |state, active_dbov| Heard {
+        let heard = |state, active_ms| Heard {
             state,
-            measured: Measured {
-                active_dbov,
-                ..Measured::default()
-            },
+            measured: Measured::default(),
             longest_hole: Duration::ZERO,
+            active: Duration::from_millis(active_ms),
             excluded: false,
         };
-        for (name, heard, word) in [
-            (
-                "it ended",
-                heard(MediaState::Stopped, Some(-20.0)),
-                Word::Good,
-            ),
+        let held = |seconds| Observed {
+            held: Some(Duration::from_secs(seconds)),
+            ..a_good_call()
+        };
+        let gone = Observed {
+            goodbye_unanswered: true,
+            ..a_good_call()
+        };
+        let (stopped, silent) = (MediaState::Stopped, MediaState::DigitalSilence);
+        for (name, observed, heard, word) in [
+            ("it ended", a_good_call(), heard(stopped, 2000), Word::Good),
             (
                 "and then nothing",
-                heard(MediaState::DigitalSilence, Some(-20.0)),
+                a_good_call(),
+                heard(silent, 2000),
                 Word::Good,
             ),
             (
-                "nothing at all",
-                heard(MediaState::DigitalSilence, None),
+                "a packet of nothing, and no more",
+                a_good_call(),
+                heard(stopped, 0),
                 Word::Down,
             ),
+            (
+                "a syllable, and the PBX was gone",
+                a_good_call(),
+                heard(stopped, 300),
+                Word::Down,
+            ),
+            (
+                "an announcement, and the PBX was gone",
+                gone,
+                heard(stopped, 2000),
+                Word::Down,
+            ),
+            (
+                "nothing for three seconds",
+                a_good_call(),
+                heard(silent, 0),
+                Word::Degraded,
+            ),
+            (
+                "a hiss for three seconds",
+                a_good_call(),
+                heard(MediaState::CnOnly, 0),
+                Word::Degraded,
+            ),
+            ("nothing for five", held(5), heard(silent, 0), Word::Down),
         ] {
-            assert_eq!(
-                settings.judge_heard(&a_good_call(), &heard).word,
-                word,
-                "{name}"
-            );
+            let settings = Settings {
+                hold: observed.held.unwrap_or(settings.hold),
+                ..settings.clone()
+            };
+            assert_eq!(settings.judge_heard(&observed, &heard).word, word, "{name}");
         }
     }
 
@@ -611,6 +644,7 @@ mod tests {
                 ..Measured::default()
             },
             longest_hole: Duration::ZERO,
+            active: Duration::from_secs(2),
             excluded: false,
         };
         let failure = settings()
@@ -642,6 +676,7 @@ mod tests {
                 state: MediaState::Ok,
                 measured: Measured::default(),
                 longest_hole: Duration::ZERO,
+                active: Duration::from_secs(2),
                 excluded: false,
             };
             let is_good = settings().judge_heard(&observed, &fine).word == Word::Good;

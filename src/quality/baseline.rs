@@ -55,7 +55,7 @@ const UNUSUAL: usize = 10;
 impl Baseline {
     /// One more reading; `hour` counts hours since 1970. Of hours that have left the week nothing is kept.
     pub fn learn(&mut self, hour: u64, metric: Metric, value: f64) {
-        if metric.margin().is_none() || !value.is_finite() {
+        if !value.is_finite() {
             return;
         }
         let readings = Readings::of(value);
@@ -99,7 +99,7 @@ impl Baseline {
     /// The limit is the most lenient of three: a margin that means something to a caller beyond the
     /// usual; six spreads; twice as far as one usual hour in ten reaches.
     fn usual_and_limit(&self, metric: Metric) -> Option<(f64, f64)> {
-        let margin = metric.margin()?;
+        let margin = metric.margin();
         let towards_worse = if metric.is_worse(1.0, 0.0) { 1.0 } else { -1.0 };
         let mut hours = self.known(metric)?;
         hours.sort_by(|one, other| one.mean().total_cmp(&other.mean()));
@@ -265,13 +265,6 @@ mod tests {
             let breach = baseline.breach(Metric::JitterMs, 200.0);
             assert_eq!(breach.is_some(), known, "{name}");
         }
-    }
-
-    #[test]
-    fn right_or_wrong_has_no_usual() {
-        let prompts = week(Metric::PromptWindows, |_| 3.0);
-        assert_eq!(prompts, Baseline::default());
-        assert_eq!(prompts.breach(Metric::PromptWindows, 0.0), None);
     }
 
     /// Fourteen bad hours of the 168 leave the limit where it was: the usual is not what is wrong.

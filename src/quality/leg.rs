@@ -107,6 +107,15 @@ impl Report {
         }
     }
 
+    /// How long something was heard that one could follow: frames of 20 ms, by their share of speech.
+    #[must_use]
+    pub fn active(&self) -> Duration {
+        self.levels.map_or(Duration::ZERO, |levels| {
+            Duration::from_millis(u64::from(levels.frames) * 20)
+                .mul_f64(levels.activity_percent / 100.0)
+        })
+    }
+
     /// The figures that limits and the leg's own week know. What an echo or an announcement adds is its caller's to add.
     ///
     /// A call that moved is judged by all its sources: losses together, of other figures the worst.
@@ -121,6 +130,7 @@ impl Report {
         let sums =
             |count: fn(&Figures) -> u64| self.judged().map(|(stream, _)| count(stream)).sum();
         let expected = sums(|stream| stream.counts.expected);
+        measured.packets = Some(expected);
         if expected > 0 {
             let missing = sums(|stream| stream.counts.missing);
             let discarded = sums(|stream| stream.playout_of(Buffer::Fixed200).discarded);

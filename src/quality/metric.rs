@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    PromptWindows,
-    DtmfMissing,
     MosCq,
     MosCqWideband,
     MosCqFullband,
@@ -26,9 +24,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const ALL: [Self; 15] = [
-        Self::PromptWindows,
-        Self::DtmfMissing,
+    pub const ALL: [Self; 13] = [
         Self::MosCq,
         Self::MosCqWideband,
         Self::MosCqFullband,
@@ -67,7 +63,7 @@ impl Metric {
 
     /// By how much, in its unit, a reading differs from the usual ones before anybody could call it
     /// worse; `None` for what is right or wrong and has no usual.
-    pub(super) fn margin(self) -> Option<f64> {
+    pub(super) fn margin(self) -> f64 {
         self.about().margin
     }
 
@@ -81,67 +77,39 @@ impl Metric {
             margin,
         };
         match self {
-            Self::PromptWindows => about(
-                "prompt_windows",
-                "matching windows of the announcement",
-                "",
-                Below,
-                None,
-            ),
-            Self::DtmfMissing => about("dtmf_missing", "DTMF digits missing", "", Above, None),
             // A step between two words of the opinion scale is 1; a third of it is heard side by side.
-            Self::MosCq => about("mos_cq", "MOS-CQ", "", Below, Some(0.3)),
-            Self::MosCqWideband => {
-                about("mos_cq_wideband", "MOS-CQ (wideband)", "", Below, Some(0.3))
-            }
-            Self::MosCqFullband => {
-                about("mos_cq_fullband", "MOS-CQ (fullband)", "", Below, Some(0.3))
-            }
+            Self::MosCq => about("mos_cq", "MOS-CQ", "", Below, 0.3),
+            Self::MosCqWideband => about("mos_cq_wideband", "MOS-CQ (wideband)", "", Below, 0.3),
+            Self::MosCqFullband => about("mos_cq_fullband", "MOS-CQ (fullband)", "", Below, 0.3),
             // Two packets more in a call of 10 s are chance.
-            Self::LossPercent => about("loss_percent", "packet loss", " %", Above, Some(0.5)),
-            Self::LossRun => about(
-                "loss_run",
-                "longest run of lost packets",
-                "",
-                Above,
-                Some(3.0),
-            ),
+            Self::LossPercent => about("loss_percent", "packet loss", " %", Above, 0.5),
+            Self::LossRun => about("loss_run", "longest run of lost packets", "", Above, 3.0),
             Self::DiscardPercent => about(
                 "discard_percent",
                 "packets too late for a 200 ms jitter buffer",
                 " %",
                 Above,
-                Some(0.5),
+                0.5,
             ),
             // Less than one packet of 20 ms: any jitter buffer holds it.
-            Self::PdvP99Ms => about(
-                "pdv_p99_ms",
-                "delay variation (p99)",
-                " ms",
-                Above,
-                Some(15.0),
-            ),
-            Self::JitterMs => about("jitter_ms", "jitter", " ms", Above, Some(8.0)),
+            Self::PdvP99Ms => about("pdv_p99_ms", "delay variation (p99)", " ms", Above, 15.0),
+            Self::JitterMs => about("jitter_ms", "jitter", " ms", Above, 8.0),
             // Two packets: a jitter buffer that chose to be one deeper each way.
             Self::AudioRoundTripMs => about(
                 "audio_round_trip_ms",
                 "audio round trip",
                 " ms",
                 Above,
-                Some(50.0),
+                50.0,
             ),
             // A greeting that starts at the next beat of some queue.
-            Self::GreetingDelayMs => about(
-                "greeting_delay_ms",
-                "greeting delay",
-                " ms",
-                Above,
-                Some(1000.0),
-            ),
+            Self::GreetingDelayMs => {
+                about("greeting_delay_ms", "greeting delay", " ms", Above, 1000.0)
+            }
             // Half of what P.56 calls a usual spread.
-            Self::LevelLowDbov => about("level_low_dbov", "level", " dBov", Below, Some(6.0)),
-            Self::LevelHighDbov => about("level_high_dbov", "level", " dBov", Above, Some(6.0)),
-            Self::ClipPercent => about("clip_percent", "clipping", " %", Above, Some(0.5)),
+            Self::LevelLowDbov => about("level_low_dbov", "level", " dBov", Below, 6.0),
+            Self::LevelHighDbov => about("level_high_dbov", "level", " dBov", Above, 6.0),
+            Self::ClipPercent => about("clip_percent", "clipping", " %", Above, 0.5),
         }
     }
 }
@@ -154,7 +122,7 @@ pub(super) struct About {
     /// Printed after the value, empty for a count or a score.
     pub(super) unit: &'static str,
     worse: Worse,
-    margin: Option<f64>,
+    margin: f64,
 }
 
 enum Worse {

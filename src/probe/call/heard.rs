@@ -23,6 +23,8 @@ pub(super) struct Heard {
     pub(super) measured: Measured,
     /// Without a packet that the far end did not announce; zero when there is none of more than a second.
     pub(super) longest_hole: Duration,
+    /// How long something was heard that one could follow.
+    pub(super) active: Duration,
     /// We were late ourselves: loss, jitter and delay are no measurement.
     pub(super) excluded: bool,
 }
@@ -42,6 +44,7 @@ impl Heard {
                 .as_ref()
                 .map(|report| report.longest_hole)
                 .unwrap_or_default(),
+            active: report.as_ref().map(Report::active).unwrap_or_default(),
             excluded: rtp.send_late_p99_us.max(rtp.receive_lag_p99_us) > OWN_LATENESS_US_MAX,
         }
     }

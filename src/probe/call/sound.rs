@@ -33,12 +33,19 @@ impl Settings {
                  caller hears noise or nothing; look at the codecs and at transcoding",
             ))),
             MediaState::Stopped => self.judge_stopped(observed, heard),
-            MediaState::CnOnly => Some(Verdict::down(Failure::new(
-                Blame::Misbehaved,
+            MediaState::CnOnly => Some(self.nothing_said(
+                observed,
                 "comfort_noise_only",
                 "RTP comes and carries comfort noise only: the caller hears a hiss; look at what should speak there",
-            ))),
-            MediaState::DigitalSilence => self.judge_silence(heard),
+            )),
+            // After an announcement silence may follow.
+            MediaState::DigitalSilence if self.hear != Hear::Echo && heard.active >= SAID_MIN => None,
+            MediaState::DigitalSilence => Some(self.nothing_said(
+                observed,
+                "digital_silence",
+                "RTP comes and carries nothing: packets without loss, and the caller hears silence; look at what should \
+                 speak there, and at muted or broken audio in the PBX",
+            )),
             MediaState::OneWay => Some(Verdict::down(one_way(observed))),
             MediaState::LowLevel => Some(Verdict::degraded(Failure::new(
                 Blame::Misbehaved,
@@ -70,11 +77,15 @@ impl Settings {
 
     /// A far end that dies in the call loses no packet by its numbers: the echo just stops. An announcement may end.
     fn judge_stopped(&self, observed: &Observed, heard: &Heard) -> Option<Verdict> {
-        if self.hear != Hear::Echo || !matches!(observed.outcome, Outcome::Completed { .. }) {
+        if !matches!(observed.outcome, Outcome::Completed { .. }) {
+            return None;
+        }
+        let ended = heard.active >= SAID_MIN && !observed.goodbye_unanswered;
+        if self.hear != Hear::Echo && ended {
             return None;
         }
         // An echo that has not begun although the far end lives: it has nothing to send back.
-        if !is_echoed(observed) && !observed.goodbye_unanswered {
+        if self.hear == Hear::Echo && !is_echoed(observed) && !observed.goodbye_unanswered {
             return Some(Verdict::down(one_way(observed)));
         }
         let last = observed.last_media_after.unwrap_or_default();
@@ -103,19 +114,26 @@ impl Settings {
         )))
     }
 
-    /// After an announcement silence may follow; before it, and instead of an echo, it is a dead line.
-    fn judge_silence(&self, heard: &Heard) -> Option<Verdict> {
-        if self.hear != Hear::Echo && heard.measured.active_dbov.is_some() {
-            return None;
+    /// Packets, and no word. An echo is a dead one; an announcement may only be slow, when we did not wait for long.
+    fn nothing_said(&self, observed: &Observed, code: &'static str, words: &str) -> Verdict {
+        let held = observed.held.unwrap_or(self.hold);
+        let failure = |words: String| Failure::new(Blame::Misbehaved, code, words);
+        if self.hear == Hear::Echo || held >= PATIENCE {
+            return Verdict::down(failure(words.to_owned()));
         }
-        Some(Verdict::down(Failure::new(
-            Blame::Misbehaved,
-            "digital_silence",
-            "RTP comes and carries nothing: packets without loss, and the caller hears silence; look at what should \
-             speak there, and at muted or broken audio in the PBX",
+        Verdict::degraded(failure(format!(
+            "{words}; we listened for {} only, and from {} on this is down: raise \"hold\" to be sure",
+            seconds(held),
+            seconds(PATIENCE)
         )))
     }
 }
+
+/// Less than this is a click, or a voice that was cut off: no announcement that has ended.
+const SAID_MIN: Duration = Duration::from_secs(1);
+
+/// After so long a silence callers have hung up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn no_media(observed: &Observed) -> Failure {
     let words = if observed.first_packet_after.is_some() {
