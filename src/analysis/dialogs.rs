@@ -1,6 +1,6 @@
 //! The calls of a capture: messages of one Call-ID as a ladder, with the moments that matter.
 //!
-//! Telephone numbers are personal data: all but the last two digits are covered unless the engineer asks for them.
+//! What may be printed of them is `privacy`'s to say.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::media::MediaMap;
 use super::messages;
+use super::privacy::Privacy;
 use super::streams::Row;
 use crate::sdp;
-use crate::sip::header::Uri;
 use crate::sip::header::cseq::CSeq;
 use crate::sip::header::from_to::Address;
 use crate::sip::wire::message::Message;
@@ -61,7 +61,7 @@ pub(super) struct Span {
 #[derive(Debug)]
 pub(super) struct Dialogs {
     began: Utc,
-    show_numbers: bool,
+    privacy: Privacy,
     by_call_id: BTreeMap<String, usize>,
     dialogs: Vec<Dialog>,
     spans: Vec<Span>,
@@ -71,10 +71,10 @@ pub(super) struct Dialogs {
 }
 
 impl Dialogs {
-    pub(super) const fn new(began: Utc, show_numbers: bool) -> Self {
+    pub(super) const fn new(began: Utc, privacy: Privacy) -> Self {
         Self {
             began,
-            show_numbers,
+            privacy,
             by_call_id: BTreeMap::new(),
             dialogs: Vec::new(),
             spans: Vec::new(),
@@ -106,7 +106,9 @@ impl Dialogs {
             from: message.from,
             to: message.to,
             what,
-            cseq: sip.value(HeaderName::CSeq).unwrap_or_default().to_owned(),
+            cseq: self
+                .privacy
+                .text(sip.value(HeaderName::CSeq).unwrap_or_default()),
             repeat: *repeat,
         });
         self.note_moment(place, message.at, sip);
@@ -121,7 +123,7 @@ impl Dialogs {
         let place = self.dialogs.len();
         self.by_call_id.insert(call_id.to_owned(), place);
         self.dialogs.push(Dialog {
-            call_id: call_id.to_owned(),
+            call_id: self.privacy.text(call_id),
             from: self.party(sip, HeaderName::From),
             to: self.party(sip, HeaderName::To),
             began_ms: milliseconds(self.began, at),
@@ -160,8 +162,12 @@ impl Dialogs {
 
     fn what(&self, sip: &Message) -> String {
         match (sip.method(), sip.uri(), sip.status()) {
-            (Some(method), Some(uri), _) => format!("{} {}", method.as_str(), self.covered(uri)),
-            (_, _, Some((status, reason))) => format!("{} {reason}", status.code()),
+            (Some(method), Some(uri), _) => {
+                format!("{} {}", method.as_str(), self.privacy.uri(uri))
+            }
+            (_, _, Some((status, reason))) => {
+                format!("{} {}", status.code(), self.privacy.text(reason))
+            }
             (_, _, None) => String::new(),
         }
     }
@@ -172,21 +178,8 @@ impl Dialogs {
             .and_then(|text| Address::read(text).ok())
             .map_or_else(
                 || "?".to_owned(),
-                |address| self.covered(address.uri.as_str()),
+                |address| self.privacy.uri(address.uri.as_str()),
             )
-    }
-
-    /// The URI without its parameters, all but two digits of its user covered.
-    fn covered(&self, uri: &str) -> String {
-        let plain = uri.split([';', '?']).next().unwrap_or(uri);
-        let Ok(parsed) = Uri::read(plain) else {
-            return "?".to_owned();
-        };
-        let (Some(user), false) = (parsed.number().or_else(|| parsed.user()), self.show_numbers)
-        else {
-            return plain.to_owned();
-        };
-        plain.replacen(user, &cover(user), 1)
     }
 
     pub(super) fn span(&self, place: usize) -> Span {
@@ -214,16 +207,6 @@ impl Dialogs {
             })
             .collect()
     }
-}
-
-/// `0199001199` becomes `…99`; names of machines and services of three letters and more keep nothing either.
-fn cover(user: &str) -> String {
-    let tail: String = user
-        .chars()
-        .rev()
-        .take(if user.chars().count() > 4 { 2 } else { 0 })
-        .collect();
-    format!("…{}", tail.chars().rev().collect::<String>())
 }
 
 /// From one moment of the capture to another, with its microseconds.

@@ -6,6 +6,7 @@
 pub mod dialogs;
 mod media;
 mod messages;
+mod privacy;
 pub mod reports;
 mod sources;
 pub mod streams;
@@ -14,6 +15,7 @@ use crate::capture::Capture;
 use crate::time::Utc;
 use dialogs::{Dialog, Dialogs};
 use media::MediaMap;
+use privacy::Privacy;
 use sources::Sources;
 use streams::Row;
 
@@ -43,7 +45,10 @@ pub fn analyse(capture: &Capture<'_>, options: &Options) -> Analysis {
     let began = began.unwrap_or(Utc(0));
     let messages = messages::of(capture);
     let mut media = MediaMap::default();
-    let mut dialogs = Dialogs::new(began, options.show_numbers);
+    let privacy = Privacy {
+        show_numbers: options.show_numbers,
+    };
+    let mut dialogs = Dialogs::new(began, privacy);
     for message in &messages {
         dialogs.read(message, &mut media);
     }
@@ -51,7 +56,7 @@ pub fn analyse(capture: &Capture<'_>, options: &Options) -> Analysis {
     for piece in &capture.pieces {
         sources.read(piece);
     }
-    let streams = sources.rows(&dialogs);
+    let streams = sources.rows(&dialogs, privacy);
     Analysis {
         dialogs: dialogs.finish(&streams),
         streams,

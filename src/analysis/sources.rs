@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::dialogs::Dialogs;
 use super::media::{Meaning, MediaMap};
+use super::privacy::Privacy;
 use super::reports::Reports;
 use super::streams::{Row, Source};
 use crate::capture::{Carrier, Piece};
@@ -28,16 +30,20 @@ pub(super) struct Sources<'m> {
 }
 
 /// Packets that look like RTP, kept until enough of them count like RTP.
+#[derive(Default)]
 struct Suspect {
-    source: Source,
-    packets: u32,
-    /// How many followed their predecessor by one.
-    in_a_row: u32,
-    last: u16,
+    packets: Vec<(Instant, Vec<u8>)>,
+    last: Option<(Instant, u16)>,
 }
 
 /// Five packets that follow each other are not by chance: one in 2^64.
-const IN_A_ROW_MIN: u32 = 4;
+const IN_A_ROW_MIN: usize = 5;
+
+/// Packets of a source that follow each other come sooner than this.
+const IN_A_ROW_WITHIN: Duration = Duration::from_secs(2);
+
+/// Sources that are watched for a run at once, and those told of; a flood of forged ones fills no memory.
+const SOURCES_MAX: usize = 4096;
 
 /// Payload types that RTCP's packet types look like (RFC 5761 §4).
 const LIKE_RTCP: std::ops::RangeInclusive<u8> = 64..=95;
@@ -77,39 +83,57 @@ impl<'m> Sources<'m> {
             .and_then(|named| named.meaning(packet.payload_type))
             .or_else(|| Meaning::by_custom(packet.payload_type));
         if told || self.known.contains_key(&key) {
-            let source = self
-                .known
-                .entry(key)
-                .or_insert_with(|| Source::new(key, named.map(|named| named.dialog)));
-            source.hear(at, &packet, meaning.as_ref());
+            let dialog = named.map(|named| named.dialog);
+            self.hear(key, dialog, at, &packet, meaning.as_ref(), piece.snapped);
         } else if !LIKE_RTCP.contains(&packet.payload_type) {
-            self.suspect(key, at, &packet, meaning.as_ref());
+            self.suspect(key, at, &packet, piece);
         }
     }
 
-    fn suspect(
+    fn hear(
         &mut self,
         key: Key,
+        dialog: Option<usize>,
         at: Instant,
         packet: &packet::Packet<'_>,
         meaning: Option<&Meaning>,
+        snapped: bool,
     ) {
-        let suspect = self.suspects.entry(key).or_insert_with(|| Suspect {
-            source: Source::new(key, None),
-            packets: 0,
-            in_a_row: 0,
-            last: packet.sequence_number.wrapping_sub(2),
+        if self.known.len() < SOURCES_MAX || self.known.contains_key(&key) {
+            self.known
+                .entry(key)
+                .or_insert_with(|| Source::new(key, dialog))
+                .hear(at, packet, meaning, snapped);
+        }
+    }
+
+    fn suspect(&mut self, key: Key, at: Instant, packet: &packet::Packet<'_>, piece: &Piece<'_>) {
+        if self.suspects.len() >= SOURCES_MAX {
+            self.suspects
+                .retain(|_, suspect| suspect.last.is_some_and(|(last, _)| is_soon(last, at)));
+            if self.suspects.len() >= SOURCES_MAX {
+                return;
+            }
+        }
+        let suspect = self.suspects.entry(key).or_default();
+        let follows = suspect.last.is_some_and(|(last, number)| {
+            packet.sequence_number == number.wrapping_add(1) && is_soon(last, at)
         });
-        suspect.packets += 1;
-        suspect.in_a_row += u32::from(packet.sequence_number == suspect.last.wrapping_add(1));
-        suspect.last = packet.sequence_number;
-        suspect.source.hear(at, packet, meaning);
-        // Even with a fifth lost, most packets follow their predecessor.
-        if suspect.in_a_row >= IN_A_ROW_MIN
-            && suspect.in_a_row * 2 >= suspect.packets
-            && let Some(suspect) = self.suspects.remove(&key)
-        {
-            self.known.insert(key, suspect.source);
+        if !follows {
+            suspect.packets.clear();
+        }
+        suspect.last = Some((at, packet.sequence_number));
+        suspect.packets.push((at, piece.payload.to_vec()));
+        if suspect.packets.len() < IN_A_ROW_MIN {
+            return;
+        }
+        let packets = std::mem::take(&mut suspect.packets);
+        self.suspects.remove(&key);
+        for (at, bytes) in packets {
+            if let Ok(packet) = packet::parse(&bytes) {
+                let meaning = Meaning::by_custom(packet.payload_type);
+                self.hear(key, None, at, &packet, meaning.as_ref(), piece.snapped);
+            }
         }
     }
 
@@ -134,7 +158,7 @@ impl<'m> Sources<'m> {
     }
 
     /// In the order of their first packet.
-    pub(super) fn rows(self, dialogs: &Dialogs) -> Vec<Row> {
+    pub(super) fn rows(self, dialogs: &Dialogs, privacy: Privacy) -> Vec<Row> {
         let began = self.began;
         let followed: BTreeSet<Key> = self
             .known
@@ -155,12 +179,17 @@ impl<'m> Sources<'m> {
                     moments.answered.map(|at| instant(began, at)),
                     ended.map(|at| instant(began, at)),
                     &self.reports,
+                    privacy,
                 )
             })
             .collect();
         rows.sort_by(|one, other| one.start_ms.total_cmp(&other.start_ms));
         rows
     }
+}
+
+fn is_soon(last: Instant, at: Instant) -> bool {
+    at.since(last) <= IN_A_ROW_WITHIN
 }
 
 /// The capture begins at one second, so that nothing of it is the zero moment that means "never".

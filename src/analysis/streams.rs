@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Serialize, Serializer};
 
 use super::media::Meaning;
+use super::privacy::Privacy;
 use super::reports::{FarEnd, Reports};
 use crate::audio::g711::Law;
 use crate::quality::codec::{Codec, fits};
@@ -85,7 +86,14 @@ impl Source {
     }
 
     /// `meaning`: of its payload type, if anybody said.
-    pub(super) fn hear(&mut self, at: Instant, packet: &Packet<'_>, meaning: Option<&Meaning>) {
+    /// What was cut short by the capture is counted and not heard.
+    pub(super) fn hear(
+        &mut self,
+        at: Instant,
+        packet: &Packet<'_>,
+        meaning: Option<&Meaning>,
+        snapped: bool,
+    ) {
         let content = meaning.map_or(Content::Sound, Meaning::content);
         let clock_rate = meaning.map_or(CLOCK_RATE, |meaning| meaning.clock_rate);
         if self.stream.is_none() {
@@ -112,7 +120,7 @@ impl Source {
             }
             Content::Sound => {
                 self.samples.clear();
-                if let Some(law) = meaning.and_then(law) {
+                if let Some(law) = meaning.and_then(law).filter(|_| !snapped) {
                     let octets = packet.payload.iter();
                     self.samples.extend(octets.map(|octet| law.decode(*octet)));
                 }
@@ -147,6 +155,7 @@ impl Source {
         answered: Option<Instant>,
         ended: Option<Instant>,
         reports: &Reports,
+        privacy: Privacy,
     ) -> Row {
         let far_end = reports.about(self.ssrc).cloned();
         let round_trip = reports.round_trip(self.ssrc);
@@ -163,7 +172,9 @@ impl Source {
             round_trip,
             heard_back,
         };
-        let report = Report::of(self.stream.as_ref(), &self.hearing, &situation);
+        let mut report = Report::of(self.stream.as_ref(), &self.hearing, &situation);
+        report.dtmf = privacy.typed(&report.dtmf);
+        report.dtmf_tones = privacy.typed(&report.dtmf_tones);
         Row {
             ssrc: self.ssrc,
             source: self.from,

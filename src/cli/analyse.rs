@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::{OWN_FAULT, say};
@@ -24,9 +24,9 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     /// A UDP port that carries RTP although no SIP in the capture says so; may be repeated
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     rtp_port: Vec<u16>,
-    /// Print telephone numbers in full: they are personal data, and are covered otherwise
+    /// Print telephone numbers and typed digits in full: they are personal data, and are covered otherwise
     #[arg(long)]
     show_numbers: bool,
 }
@@ -61,6 +61,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn explain(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.file.display().to_string();
+    let metadata =
+        std::fs::metadata(&arguments.file).with_context(|| format!("cannot read {name}"))?;
+    if !metadata.is_file() {
+        bail!("{name} is no file: capture into one first, with dumpcap -w FILE");
+    }
     let bytes = std::fs::read(&arguments.file).with_context(|| format!("cannot read {name}"))?;
     let capture = capture::read(&bytes).with_context(|| name.clone())?;
     let options = Options {
@@ -292,7 +297,7 @@ fn details(text: &mut String, row: &Row) {
         line(
             "receiver",
             format!(
-                "says {} lost, {:.1} % of late{way}",
+                "says {} lost, {:.1} % of the last{way}",
                 far.lost_packets, far.fraction_lost_percent
             ),
         );

@@ -178,11 +178,8 @@ impl Measured {
         reason = "counts of packets stay far below 2^52"
     )]
     fn is_chance(&self, metric: Metric) -> bool {
-        let percent = match metric {
-            Metric::LossPercent => self.loss_percent,
-            Metric::DiscardPercent => self.discard_percent,
-            _ => None,
-        };
+        let is_share = matches!(metric, Metric::LossPercent | Metric::DiscardPercent);
+        let percent = self.value(metric).filter(|_| is_share);
         percent
             .zip(self.packets)
             .is_some_and(|(percent, packets)| percent * packets as f64 / 100.0 < PACKETS_MIN - 0.5)
