@@ -92,7 +92,7 @@ impl Evidence {
         if kept.is_err() {
             self.drop_case(&id);
         }
-        kept.and_then(|()| self.tidy(now.utc)).map_err(|error| {
+        kept.map_err(|error| {
             Failure::new(
                 Blame::Ours,
                 NOT_KEPT,
@@ -103,6 +103,10 @@ impl Evidence {
                 ),
             )
         })?;
+        if let Err(error) = self.tidy(now.utc) {
+            // The case is there all the same, and the next one tries again.
+            tracing::warn!(%error, folder = %self.folder.display(), "old evidence cannot be dropped");
+        }
         Ok(id)
     }
 
@@ -161,7 +165,12 @@ impl Evidence {
         let mut cases = BTreeMap::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Renamed or dropped since the folder was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let path = entry.path();
             if let Some(id) = case_of(&path) {
                 *cases.entry(id.to_owned()).or_insert(0) += metadata.len();
@@ -332,6 +341,21 @@ mod tests {
             (failure.blame, failure.code.as_ref()),
             (Blame::Ours, NOT_KEPT)
         );
+    }
+
+    #[test]
+    fn cases_that_come_together_do_not_trip_over_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = &evidence(folder.path(), 30, 1);
+        std::thread::scope(|scope| {
+            for worker in 0..8 {
+                scope.spawn(move || {
+                    for n in 0..20 {
+                        keep(evidence, on_day(worker * 20 + n), 40_000).unwrap();
+                    }
+                });
+            }
+        });
     }
 
     #[test]
