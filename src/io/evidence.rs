@@ -29,9 +29,18 @@ pub struct Evidence {
     bytes_max: u64,
 }
 
+/// One call to be kept.
+#[derive(Debug)]
+pub struct Case {
+    pub at: Now,
+    pub probe: ProbeId,
+    pub report: Report,
+    pub recording: Box<Recording>,
+}
+
 /// The file of words and figures.
 #[derive(Serialize)]
-struct Case<'a> {
+struct Words<'a> {
     id: &'a str,
     probe: &'a str,
     at: String,
@@ -76,65 +85,45 @@ impl Evidence {
         }
     }
 
-    /// Keeps one call, then drops what is too much. Gives back the report, and the name of the case.
+    /// Keeps one call, then drops what is too much.
     ///
     /// # Errors
     /// When the folder cannot be written: a fault of our own. Nothing is left of this case then.
-    pub fn keep(
-        &self,
-        now: Now,
-        probe: &ProbeId,
-        report: &Report,
-        recording: &Recording,
-    ) -> Result<String, Failure> {
-        let id = id(now.utc, probe.as_str());
-        let kept = self.write(now, &id, probe, report, recording);
-        if kept.is_err() {
+    pub fn keep(&self, case: &Case) -> Result<(), Failure> {
+        let id = case.id();
+        if let Err(error) = self.write(&id, case) {
             self.drop_case(&id);
+            let folder = self.folder.display();
+            return Err(not_kept(format!(
+                "{folder}: {error}; look at its owner and at the room on the disk"
+            )));
         }
-        kept.map_err(|error| {
-            Failure::new(
-                Blame::Ours,
-                NOT_KEPT,
-                format!(
-                    "the evidence of a failed call cannot be kept in {}: {error}; look at its owner and at the \
-                     room on the disk",
-                    self.folder.display()
-                ),
-            )
-        })?;
-        if let Err(error) = self.tidy(now.utc) {
+        if let Err(error) = self.tidy(case.at.utc) {
             // The case is there all the same, and the next one tries again.
             tracing::warn!(%error, folder = %self.folder.display(), "old evidence cannot be dropped");
         }
-        Ok(id)
+        Ok(())
     }
 
-    fn write(
-        &self,
-        now: Now,
-        id: &str,
-        probe: &ProbeId,
-        report: &Report,
-        recording: &Recording,
-    ) -> io::Result<()> {
+    fn write(&self, id: &str, case: &Case) -> io::Result<()> {
+        let recording = &*case.recording;
         std::fs::create_dir_all(&self.folder)?;
         let write = |kind: &str, bytes: &[u8]| {
             file::write_whole(&self.folder.join(format!("{id}.{kind}")), bytes, file::OWN)
         };
-        write("pcap", &pcap(now, recording))?;
+        write("pcap", &pcap(case.at, recording))?;
         if !recording.heard.samples.is_empty() {
             write("wav", &wav::write(&recording.heard.samples))?;
         }
-        let case = Case {
+        let words = Words {
             id,
-            probe: probe.as_str(),
-            at: now.utc.rfc3339(),
+            probe: case.probe.as_str(),
+            at: case.at.utc.rfc3339(),
             packets_left_out: recording.packets.left_out,
-            report: report.object(),
+            report: case.report.object(),
         };
         // The last one: a case with its JSON is whole.
-        write("json", &serde_json::to_vec_pretty(&case)?)
+        write("json", &serde_json::to_vec_pretty(&words)?)
     }
 
     fn drop_case(&self, id: &str) {
@@ -182,6 +171,20 @@ impl Evidence {
     }
 }
 
+impl Case {
+    /// Its name, which is known before it is written: when, and which probe.
+    #[must_use]
+    pub fn id(&self) -> String {
+        id(self.at.utc, self.probe.as_str())
+    }
+}
+
+/// Evidence is lost; why.
+pub(super) fn not_kept(why: String) -> Failure {
+    let words = format!("the evidence of a failed call cannot be kept: {why}");
+    Failure::new(Blame::Ours, NOT_KEPT, words)
+}
+
 /// All packets of a call, as a capture would show them. SIP over TCP or TLS is shown as datagrams.
 #[must_use]
 pub fn pcap(now: Now, recording: &Recording) -> Vec<u8> {
@@ -196,7 +199,6 @@ pub fn pcap(now: Now, recording: &Recording) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// The name of a case: when, and which probe.
 fn id(at: Utc, probe: &str) -> String {
     let probe: String = probe
         .chars()
@@ -265,8 +267,13 @@ mod tests {
         let observed = Observed::nothing(Instant(0), Instant(0), outcome);
         let mut recording = Recording::default();
         recording.heard.samples = vec![1; samples];
-        let report = Report::seen(verdict, None, observed);
-        evidence.keep(now, &ProbeId::from(PROBE), &report, &recording)
+        let case = Case {
+            at: now,
+            probe: ProbeId::from(PROBE),
+            report: Report::seen(verdict, None, observed),
+            recording: Box::new(recording),
+        };
+        evidence.keep(&case).map(|()| case.id())
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::keeper::Keeper;
 use super::{Prober, StartError, shard};
 use crate::audio::prompt::Reference;
 use crate::calls::JobId;
@@ -47,9 +48,7 @@ pub(super) struct Jobs {
     shelf: Shelf,
     /// The announcements that the plant names.
     prompts: prompts::Loaded,
-    evidence: Option<Evidence>,
-    /// The last evidence could not be kept.
-    evidence_lost: bool,
+    keeper: Keeper,
     /// SIP probes on the shard, and those whose route is still looked for.
     calls: BTreeMap<JobId, Placed>,
     /// Routes being looked for, and the other probes.
@@ -86,12 +85,17 @@ enum Ready {
     },
     /// A call was examined and judged.
     Judged(Box<Judged>),
+    /// Evidence was written, or why not.
+    Kept {
+        evidence: Evidence,
+        written: Result<(), Failure>,
+    },
 }
 
 struct Judged {
     done: Input,
-    /// Whether its evidence could be kept; `None` when there was none to keep.
-    kept: Option<Result<(), Failure>>,
+    /// To be written now that the verdict is told.
+    evidence: Option<Box<evidence::Case>>,
 }
 
 /// What is needed to judge a call away from the loop.
@@ -100,7 +104,7 @@ struct Case {
     observed: Box<Observed>,
     now: Now,
     prompt: Option<Arc<Reference>>,
-    evidence: Option<Evidence>,
+    evidence_wanted: bool,
 }
 
 impl Jobs {
@@ -133,8 +137,7 @@ impl Jobs {
             local: SocketAddr::new(settings.vantage.local, 0),
             shelf: Shelf::new(settings.prompt_directory()),
             prompts: prompts::Loaded::new(),
-            evidence: Evidence::new(settings),
-            evidence_lost: false,
+            keeper: Keeper::new(settings),
             calls: BTreeMap::new(),
             tasks: JoinSet::new(),
         })
@@ -220,6 +223,11 @@ impl Jobs {
                 }],
                 Ok(Ready::Routed { job, task }) => self.place(job, task).into_iter().collect(),
                 Ok(Ready::Judged(judged)) => self.judged(*judged),
+                Ok(Ready::Kept { evidence, written }) => {
+                    let told = self.keeper.written(evidence, written);
+                    self.write_evidence();
+                    told.into_iter().collect()
+                }
                 Err(failed) => {
                     // The engine counts the run as lost, which is blind.
                     tracing::error!(%failed, "a probe task panicked");
@@ -274,7 +282,7 @@ impl Jobs {
         }
     }
 
-    /// A call is examined and judged beside the loop: that and its evidence take tens of milliseconds.
+    /// A call is examined and judged beside the loop: that takes tens of milliseconds.
     fn done(&mut self, job: JobId, observed: Box<Observed>) -> Option<Input> {
         let placed = self.calls.remove(&job)?;
         let case = Case {
@@ -284,7 +292,7 @@ impl Jobs {
                 .map(Arc::clone),
             placed,
             now: clock::now(),
-            evidence: self.evidence.clone(),
+            evidence_wanted: self.keeper.is_wanted(),
             observed,
         };
         if case.observed.recording.is_none() {
@@ -295,22 +303,23 @@ impl Jobs {
         None
     }
 
+    /// The verdict goes first: it does not wait for a disk.
     fn judged(&mut self, judged: Judged) -> Vec<Input> {
         let mut inputs = vec![judged.done];
-        match judged.kept {
-            Some(Err(failure)) => {
-                tracing::error!(code = %failure.code, "{}", failure.words);
-                self.evidence_lost = true;
-                inputs.push(Input::OwnFault(failure));
-            }
-            Some(Ok(())) if std::mem::take(&mut self.evidence_lost) => {
-                inputs.push(Input::OwnFaultOver {
-                    code: evidence::NOT_KEPT.to_owned(),
-                });
-            }
-            Some(Ok(())) | None => {}
+        if let Some(case) = judged.evidence {
+            inputs.extend(self.keeper.keep(case));
+            self.write_evidence();
         }
         inputs
+    }
+
+    fn write_evidence(&mut self) {
+        if let Some((evidence, case)) = self.keeper.next() {
+            self.tasks.spawn_blocking(move || Ready::Kept {
+                written: evidence.keep(&case),
+                evidence,
+            });
+        }
     }
 
     /// The shard thread gave up: what it ran is blind, and it is started again by [`Jobs::overdue`].
@@ -416,24 +425,29 @@ impl Case {
             mut observed,
             now,
             prompt,
-            evidence,
+            evidence_wanted,
         } = self;
         observed.examine(prompt.as_deref());
         let sip = Sip::of(&placed.check).expect("only SIP probes are placed");
         let mut verdict = sip.judge(&observed);
         let signature = sip.signature_in(&observed).map(str::to_owned);
         let sent = now.utc - now.instant.since(observed.started);
-        let mut kept = None;
-        if let Some(evidence) = evidence.filter(|_| Evidence::is_wanted(&verdict))
+        let mut evidence = None;
+        if evidence_wanted
+            && Evidence::is_wanted(&verdict)
             && let Some(recording) = observed.recording.take()
         {
             let quality = sip.report(&observed);
-            let report = Report::seen(verdict.clone(), quality, *observed);
-            let written = evidence.keep(now, &placed.probe, &report, &recording);
-            if let (Ok(id), Some(failure)) = (&written, &mut verdict.failure) {
-                failure.words.push_str(&format!("; evidence {id}"));
+            let case = evidence::Case {
+                at: now,
+                probe: placed.probe.clone(),
+                report: Report::seen(verdict.clone(), quality, *observed),
+                recording,
+            };
+            if let Some(failure) = &mut verdict.failure {
+                failure.words.push_str(&format!("; evidence {}", case.id()));
             }
-            kept = Some(written.map(|_| ()));
+            evidence = Some(Box::new(case));
         }
         tracing::debug!(probe = %placed.probe, verdict = %verdict.word, "probe done");
         Judged {
@@ -444,7 +458,7 @@ impl Case {
                 verdict,
                 signature,
             },
-            kept,
+            evidence,
         }
     }
 }
@@ -463,18 +477,72 @@ async fn next_event(shard: Option<&mut Shard>) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::observe::Outcome;
+    use crate::probe::call;
+
+    fn settings() -> config::Settings {
+        config::Settings {
+            resolvers: vec![([127, 0, 0, 1], 53).into()],
+            ..config::Settings::default()
+        }
+    }
 
     fn fault(code: &'static str) -> Option<Event> {
         Some(Event::OwnFault(Failure::new(Blame::Ours, code, "words")))
     }
 
     #[tokio::test]
-    async fn a_new_shard_begins_without_the_faults_of_the_old_one() {
-        let settings = config::Settings {
-            resolvers: vec![([127, 0, 0, 1], 53).into()],
-            ..config::Settings::default()
-        };
+    async fn a_verdict_does_not_wait_for_its_evidence() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join("evidence");
+        std::fs::write(&in_the_way, "a file").unwrap();
+        let mut settings = settings();
+        settings.evidence.directory = Some(in_the_way);
         let mut jobs = Jobs::new(&settings).unwrap();
+        let call = call::Settings::new("sip:1@192.0.2.1".to_owned(), "sip:2@192.0.2.1".to_owned());
+        let now = clock::now();
+        jobs.calls.insert(
+            JobId(1),
+            Placed {
+                run: RunId(1),
+                probe: ProbeId::from("patton/call"),
+                check: Arc::new(Check::Call(call)),
+                begun: now.utc,
+                end: now.instant,
+            },
+        );
+        let outcome = Outcome::Completed { status: 200 };
+        let mut observed = Observed::nothing(now.instant, now.instant, outcome);
+        observed.recording = Some(Box::default());
+        assert!(jobs.done(JobId(1), Box::new(observed)).is_none());
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(loop {
+                // The shard tells that it runs.
+                let inputs = jobs.next().await;
+                if !inputs.is_empty() {
+                    break inputs;
+                }
+            });
+        }
+        let [done, fault] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        let [Input::ProbeDone { verdict, .. }] = done.as_slice() else {
+            panic!("{done:?}");
+        };
+        let words = &verdict.failure.as_ref().unwrap().words;
+        assert!(words.contains("; evidence 20"), "{words}");
+        let [Input::OwnFault(failure)] = fault.as_slice() else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(failure.code, evidence::NOT_KEPT);
+        jobs.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_new_shard_begins_without_the_faults_of_the_old_one() {
+        let mut jobs = Jobs::new(&settings()).unwrap();
         jobs.shard_says(fault("media_late"));
         jobs.shard_says(fault("results_waiting"));
         jobs.shard_says(Some(Event::OwnFaultOver {

@@ -5,6 +5,7 @@
 //! `vigie run` and `vigie demo` open a [`Service`] and watch it; both send it [`Command`]s.
 
 mod jobs;
+mod keeper;
 mod pulse;
 mod systemd;
 
