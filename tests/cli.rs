@@ -165,6 +165,23 @@ fn a_script_that_asked_for_json_gets_json_for_bad_input_too() {
 }
 
 #[test]
+fn a_call_that_cannot_be_placed_leaves_the_files_it_would_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = write(folder.path(), "sound.wav", "of yesterday");
+    let capture = write(folder.path(), "call.pcap", "of yesterday");
+    let (code, _, err) = run(&["call", "accueil", "--record", &sound, "--pcap", &capture]);
+    assert_eq!(code, Some(3), "{err}");
+    for file in [sound, capture] {
+        assert_eq!(fs::read(&file).unwrap(), b"of yesterday", "{file}");
+    }
+    let missing = folder.path().join("missing/sound.wav");
+    let missing = missing.to_str().unwrap();
+    let (code, _, err) = run(&["call", "sip:1@192.0.2.1", "--record", missing]);
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("cannot be written"), "{err}");
+}
+
+#[test]
 fn reload_refuses_a_bad_file_and_says_when_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
     let bad = write(folder.path(), "bad.toml", "x = 1\n");

@@ -4,7 +4,7 @@
 //! and prints the figures.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::audio::wav;
 use crate::calls::observe::{Live, Observed};
 use crate::calls::script::MediaPlan;
 use crate::config::parse_duration;
-use crate::io::{clock, evidence, prompts};
+use crate::io::{clock, evidence, file, prompts};
 use crate::probe::report::Report;
 use crate::probe::{Verdict, call};
 
@@ -68,11 +68,11 @@ fn place(arguments: Arguments) -> anyhow::Result<Report> {
         Some(path) => Some(read(path)?),
         None => None,
     };
+    let mut dialled = arguments.dial.prepare(hold)?;
     for path in [&arguments.record, &arguments.pcap].into_iter().flatten() {
         // Found out now, not after the call.
-        write(path, &[])?;
+        told(path, file::try_place(path))?;
     }
-    let mut dialled = arguments.dial.prepare(hold)?;
     dialled.settings.hear = if arguments.echo {
         call::Hear::Echo
     } else {
@@ -111,10 +111,12 @@ fn keep(observed: &Observed, record: Option<&Path>, pcap: Option<&Path>) -> anyh
         return Ok(());
     };
     if let Some(path) = record {
-        write(path, &wav::write(&recording.heard.samples))?;
+        let sound = wav::write(&recording.heard.samples);
+        told(path, file::replace(path, &sound))?;
     }
     if let Some(path) = pcap {
-        write(path, &evidence::pcap(clock::now(), recording))?;
+        let packets = evidence::pcap(clock::now(), recording);
+        told(path, file::replace(path, &packets))?;
     }
     Ok(())
 }
@@ -124,8 +126,8 @@ fn read(path: &Path) -> anyhow::Result<Arc<[i16]>> {
     Ok(Arc::from(samples))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+fn told(path: &Path, written: io::Result<()>) -> anyhow::Result<()> {
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// How a call goes: one line that moves on a terminal, a line a second elsewhere.
@@ -150,7 +152,7 @@ const LOOKS: u32 = 5;
 
 impl Picture {
     fn new(wanted: bool) -> Self {
-        let way = match (wanted, std::io::stdout().is_terminal()) {
+        let way = match (wanted, io::stdout().is_terminal()) {
             (false, _) => Way::Hidden,
             (true, true) => Way::Moving,
             (true, false) => Way::Lines,
@@ -186,7 +188,7 @@ impl Picture {
 }
 
 fn print_now(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     // A terminal that is gone hears nothing; the call goes on.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

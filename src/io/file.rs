@@ -3,7 +3,7 @@
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The whole of a regular file; a pipe or a device would hold up the service or never end.
 ///
@@ -47,16 +47,59 @@ pub(super) fn explain(error: &io::Error) -> String {
 /// # Errors
 /// When it could not be written; nothing is left of it then.
 pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // Removed when dropped before `persist`.
     let mut file = tempfile::Builder::new()
         .prefix(PART_PREFIX)
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
+        .tempfile_in(folder(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
     file.persist(path).map_err(|failed| failed.error)?;
     Ok(())
+}
+
+/// Where a file that a user names is written in the end: what a link names, not the link.
+/// `None` for a device or a pipe, which is no file to be replaced.
+fn place(path: &Path) -> io::Result<Option<PathBuf>> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(metadata) if metadata.is_file() => path.canonicalize().map(Some),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(path.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent();
+    folder
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
+}
+
+/// Whether [`replace`] may write here; touches nothing that is there.
+///
+/// # Errors
+/// Why not.
+pub fn try_place(path: &Path) -> io::Result<()> {
+    match place(path)? {
+        Some(file) => tempfile::Builder::new()
+            .prefix(PART_PREFIX)
+            .tempfile_in(folder(&file))
+            .map(drop),
+        None => File::options().write(true).open(path).map(drop),
+    }
+}
+
+/// Writes what is the user's alone; what stood there stays until the new file is whole.
+///
+/// # Errors
+/// When it could not be written.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match place(path)? {
+        Some(file) => write_whole(&file, bytes, OWN),
+        None => File::options().write(true).open(path)?.write_all(bytes),
+    }
 }
 
 /// For the user of the service alone: addresses and sound of our calls.
@@ -67,3 +110,35 @@ pub(super) const SHARED: u32 = 0o644;
 
 /// What the name of a file begins with until it is whole; one that is found was left by a crash.
 pub(super) const PART_PREFIX: &str = ".part-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_through_its_links_and_a_device_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("old"), "old").unwrap();
+        std::os::unix::fs::symlink(at("old"), at("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", at("nowhere")).unwrap();
+        for name in ["old", "link", "new", "nowhere"] {
+            try_place(&at(name)).unwrap();
+        }
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"old", "only tried");
+        assert!(!at("new").exists(), "only tried");
+        for name in ["link", "new", "nowhere"] {
+            replace(&at(name), b"sound").unwrap();
+        }
+        for name in ["old", "new"] {
+            assert_eq!(std::fs::read(at(name)).unwrap(), b"sound", "{name}");
+            let mode = std::fs::metadata(at(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, OWN, "{name}");
+        }
+        for name in ["link", "nowhere"] {
+            assert!(at(name).is_symlink(), "{name}");
+        }
+        assert!(try_place(folder.path()).is_err());
+        assert!(try_place(&at("missing/file")).is_err());
+    }
+}

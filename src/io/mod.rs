@@ -8,7 +8,7 @@ pub mod config_file;
 pub mod daemon;
 pub mod dns;
 pub mod evidence;
-mod file;
+pub mod file;
 pub mod impair;
 pub mod lab;
 pub mod prober;
