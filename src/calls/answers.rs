@@ -310,6 +310,10 @@ impl Calls {
                 at,
                 format!("RTP payload type {payload_type} ignored: not agreed on"),
             ),
+            Remark::NoRtp => job.ladder.note(
+                at,
+                format!("datagram from {from} ignored: on the port of the sound, and no RTP"),
+            ),
         }
         self.send_digits(name);
         self.send_media(now, name);
@@ -328,6 +332,6 @@ fn media_stamp(remark: &Remark, calls: &mut Calls, name: Name) -> Option<Instant
                 .moments()
                 .first_sound
         }
-        Remark::Digit(_) | Remark::WrongSource | Remark::WrongPayload(_) => None,
+        Remark::Digit(_) | Remark::WrongSource | Remark::WrongPayload(_) | Remark::NoRtp => None,
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Media {
     echo: echo::Listener,
     /// One packet of theirs, decoded.
     decoded: Vec<i16>,
+    /// Datagrams that are no RTP.
+    no_rtp: u64,
     /// Packets that overtook the SDP that explains them.
     early: Vec<Early>,
     send_late: Lateness,
@@ -84,6 +86,7 @@ pub(super) enum Remark {
     Digit(char),
     WrongSource,
     WrongPayload(u8),
+    NoRtp,
 }
 
 /// Of both voices of G.711.
@@ -129,6 +132,7 @@ impl Media {
             hearing: Hearing::default(),
             echo: echo::Listener::default(),
             decoded: Vec::new(),
+            no_rtp: 0,
             early: Vec::new(),
             send_late: Lateness::default(),
             receive_lag: Lateness::default(),
@@ -359,8 +363,9 @@ impl Media {
         let expected = from.ip() == agreed.peer.ip()
             || moved_from.is_some_and(|moved| from.ip() == moved.peer.ip() && stamp <= moved.until);
         let Ok(packet) = packet::parse(bytes) else {
-            self.hearing.wrong_payload += 1;
-            return None;
+            // STUN, a probe of a firewall: it has no payload type that could be wrong.
+            self.no_rtp += 1;
+            return (self.no_rtp == 1).then_some(Remark::NoRtp);
         };
         if !expected {
             self.hearing.wrong_source += 1;
@@ -471,4 +476,51 @@ fn sound(agreed: &Agreed, payload_type: u8) -> Option<(&'static str, Law)> {
             .find(|codec| codec.payload_type() == payload_type)?
     };
     Some((codec.name(), law(codec)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::script::{Purpose, Route};
+    use crate::sip::Transport;
+    use crate::time::Utc;
+
+    #[test]
+    fn what_is_no_rtp_is_noted_once_and_has_no_wrong_payload_type() {
+        let far = SocketAddr::from(([192, 0, 2, 1], 4000));
+        let here = SocketAddr::from(([192, 0, 2, 2], 4000));
+        let now = Now {
+            instant: Instant(1_000_000_000),
+            utc: Utc(0),
+        };
+        let plan = CallPlan {
+            route: Route {
+                transport: Transport::Udp,
+                peer: far,
+                local: here,
+                server_name: None,
+                fresh: true,
+            },
+            to: String::new(),
+            from: String::new(),
+            credentials: None,
+            hold: Duration::ZERO,
+            answer_within: Duration::ZERO,
+            media: MediaPlan::Tone,
+            send_dtmf: String::new(),
+            purpose: Purpose::Trace,
+            keep: None,
+            live: false,
+        };
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut media = Media::new(MediaId(1), &plan, here, now, &mut random);
+        let answer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+                      m=audio 4000 RTP/AVP 8\r\n";
+        media.accept_answer(now, answer.as_bytes()).unwrap();
+        let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        let mut hear = |bytes: &[u8]| media.hear(now, Component::Rtp, far, now.instant, bytes);
+        assert_eq!(hear(&stun), Some(Remark::NoRtp));
+        assert_eq!((hear(&stun), hear(&[])), (None, None));
+        assert_eq!((media.hearing.wrong_payload, media.no_rtp), (0, 3));
+    }
 }

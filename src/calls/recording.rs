@@ -14,7 +14,7 @@ use crate::time::Instant;
 /// How much is kept of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Bytes of SIP, RTP and RTCP, both ways; later packets are counted only.
+    /// Bytes of memory for SIP, RTP and RTCP, both ways; later packets are counted only.
     pub packet_bytes: usize,
     /// Sound heard from the answer on.
     pub heard: Duration,
@@ -49,6 +49,8 @@ struct Entry {
     end: usize,
 }
 
+const ENTRY_BYTES: usize = size_of::<Entry>();
+
 /// One packet as it went by. SIP over TCP and TLS is a packet per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
@@ -70,7 +72,9 @@ impl Packets {
     }
 
     pub(super) fn keep(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
-        if self.bytes.len() + payload.len() > self.bytes_max {
+        // A packet of no bytes takes room as well.
+        let entries = (self.entries.len() + 1) * ENTRY_BYTES;
+        if entries + self.bytes.len() + payload.len() > self.bytes_max {
             self.left_out += 1;
             return;
         }
@@ -112,6 +116,9 @@ pub struct Heard {
 /// A place further away than this is no loss but a far end that began to count anew.
 const GAP_MAX: usize = 2 * SAMPLE_RATE as usize;
 
+/// 5 ms, the shortest packet of any telephone; more packets than fit are heard and not timed.
+const PACKET_MIN: usize = SAMPLE_RATE as usize / 200;
+
 /// Sound that is kept from before the answer: its first packets may overtake the 2xx.
 const OVERTAKING: usize = SAMPLE_RATE as usize / 5;
 
@@ -140,7 +147,7 @@ impl Heard {
             self.begins = begins;
         }
         let end = (place + samples.len()).min(self.samples_max);
-        if place < end {
+        if place < end && self.packets.len() < self.samples_max / PACKET_MIN {
             self.packets.push((place, begins));
         }
         if self.samples.len() < end {
@@ -337,7 +344,7 @@ mod tests {
             heard.hear(ms(20 * u64::from(n)), 160 * n, [1; 160].into_iter());
         }
         assert_eq!(heard.samples.len(), 240);
-        let mut packets = Packets::new(10);
+        let mut packets = Packets::new(10 + 2 * ENTRY_BYTES);
         let (here, there) = (
             SocketAddr::from(([192, 0, 2, 1], 1)),
             SocketAddr::from(([192, 0, 2, 2], 2)),
@@ -347,6 +354,20 @@ mod tests {
         }
         let kept: Vec<&[u8]> = packets.iter().map(|packet| packet.payload).collect();
         assert_eq!((kept, packets.left_out), (vec![&b"12345"[..], b"67890"], 1));
+    }
+
+    #[test]
+    fn packets_of_no_sound_and_copies_without_end_fill_no_memory() {
+        let nobody = SocketAddr::from(([192, 0, 2, 1], 1));
+        let mut packets = Packets::new(1000);
+        let mut heard = Heard::new(Duration::from_secs(1));
+        for n in 0..10_000 {
+            packets.keep(ms(n), nobody, nobody, &[]);
+            heard.hear(ms(n), 0, [1; 160].into_iter());
+        }
+        assert_eq!(packets.entries.len(), 1000 / ENTRY_BYTES);
+        assert_eq!(packets.iter().count() as u64 + packets.left_out, 10_000);
+        assert_eq!(heard.packets.len(), 200);
     }
 
     #[test]
