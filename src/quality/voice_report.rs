@@ -31,7 +31,7 @@ pub fn voip_metrics(report: &Report, round_trip: Option<Duration>) -> Option<Voi
             mos_lq_x10: u8::try_from(rounded(opinion.mos_lq * 10.0)).ok(),
             mos_cq_x10: u8::try_from(rounded(opinion.mos_cq * 10.0)).ok(),
         },
-        ..VoipMetrics::about(stream, Buffer::Adaptive500)
+        ..stream.voip_metrics(Buffer::Adaptive500)
     })
 }
 

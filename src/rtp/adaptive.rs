@@ -6,9 +6,8 @@
 
 use std::collections::VecDeque;
 
-use super::delay::milliseconds;
+use super::delay::{ALL_LATE_NS, Mean, milliseconds};
 use super::log::Heard;
-use super::playout::{ALL_LATE_NS, Mean};
 
 const HISTORY: usize = 500;
 /// One in so many is left out at either end: 3 %.

@@ -73,3 +73,24 @@ pub(super) fn milliseconds_between(from: Instant, to: Instant) -> f64 {
         -(from.since(to).as_secs_f64() * 1000.0)
     }
 }
+
+/// No device plays nothing for ever: when all packets of a second came late it begins anew.
+pub(super) const ALL_LATE_NS: u64 = 1_000_000_000;
+
+/// Zero of nothing.
+#[derive(Default)]
+pub(super) struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    pub(super) fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    pub(super) fn mean(&self) -> f64 {
+        self.sum / f64::from(self.count.max(1))
+    }
+}

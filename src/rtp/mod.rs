@@ -3,6 +3,7 @@
 //! Payload bytes are opaque here: sound is `audio`'s, digits too. `calls` and the lab use it.
 
 mod adaptive;
+mod arrived;
 mod clock;
 pub mod delay;
 pub mod jitter;
@@ -18,6 +19,7 @@ mod skew;
 pub mod source;
 pub mod spacing;
 pub mod stream;
+mod voice;
 
 pub use packet::{Malformed, Packet};
 pub use session::Session;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::adaptive;
-use super::delay::{self, milliseconds};
+use super::delay::{self, ALL_LATE_NS, Mean, milliseconds};
 use super::log::{Heard, Place};
 use super::loss::{BurstGap, Record};
 
@@ -70,9 +70,6 @@ pub(super) fn all(
     (playout, late)
 }
 
-/// No device plays nothing for ever: when all packets of a second came late it begins anew.
-pub(super) const ALL_LATE_NS: u64 = 1_000_000_000;
-
 /// Which lines came later than the first one of their clock by more than the depth, and the mean delay of the
 /// others in milliseconds: a first packet that was slow makes the buffer as much deeper.
 fn fixed(log: &[Heard], timed: &[usize], depth_ns: i64) -> (Vec<bool>, f64) {
@@ -99,22 +96,4 @@ fn fixed(log: &[Heard], timed: &[usize], depth_ns: i64) -> (Vec<bool>, f64) {
         }
     }
     (late, delay.mean())
-}
-
-/// Zero of nothing.
-#[derive(Default)]
-pub(super) struct Mean {
-    sum: f64,
-    count: u32,
-}
-
-impl Mean {
-    pub(super) fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    pub(super) fn mean(&self) -> f64 {
-        self.sum / f64::from(self.count.max(1))
-    }
 }

@@ -454,7 +454,7 @@ mod tests {
             }
         }
         let figures = there.streams()[0].figures();
-        let mut voice = VoipMetrics::about(&figures, Buffer::Fixed50);
+        let mut voice = figures.voip_metrics(Buffer::Fixed50);
         voice.scores.r = Some(77);
         let report = there.report(at(2000), true, Some(voice));
         here.hear_report(at(2000), at(2000).instant, &report)

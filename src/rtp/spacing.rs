@@ -8,8 +8,8 @@
 
 use serde::Serialize;
 
+use super::arrived::{Arrived, Content};
 use super::delay::milliseconds_between;
-use super::stream::{Arrived, Content};
 use crate::time::Instant;
 
 /// Least, average and most of something in milliseconds; zeros when there was nothing to count.

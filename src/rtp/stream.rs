@@ -7,6 +7,8 @@
 use serde::Serialize;
 
 use super::Packet;
+use super::arrived::Arrived;
+pub use super::arrived::Content;
 use super::clock::{Clock, Reading, Tick};
 use super::delay::{self, Pdv};
 use super::jitter::Jitter;
@@ -19,16 +21,6 @@ use super::skew;
 use super::source::{Arrival, Source};
 use super::spacing::{Range, Spacing};
 use crate::time::Instant;
-
-/// What the payload type of a packet says it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    Sound,
-    /// RFC 3389, seldom sent.
-    ComfortNoise,
-    /// A telephone event (RFC 4733): one timestamp over many packets.
-    Event,
-}
 
 /// One stream. The log takes the packets of its first hour, 24 bytes each: 4.3 MB at most. What comes later
 /// is counted, and enters jitter and delta; it is missing from delay variation, runs, bursts, playout and skew
@@ -61,16 +53,6 @@ const AT_NS_MAX: u64 = 1 << 61;
 const HEAD_START: u32 = 1000;
 /// More payload types than any offer of ours holds; a fuzzer's are not collected.
 const PAYLOAD_TYPES_MAX: usize = 16;
-
-/// What the figures take of a packet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrived {
-    pub(super) at: Instant,
-    pub(super) timestamp: u32,
-    pub(super) marker: bool,
-    payload_type: u8,
-    pub(super) content: Content,
-}
 
 /// What a stream was. Names end in their unit; a percentage goes from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Serialize)]

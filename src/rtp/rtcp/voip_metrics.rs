@@ -5,10 +5,6 @@
 
 use serde::Serialize;
 
-use crate::rtp::loss::{GMIN, share};
-use crate::rtp::playout::Buffer;
-use crate::rtp::stream::Figures;
-
 /// RFC 3611 §4.7.
 pub(super) const BLOCK_TYPE: u8 = 7;
 /// Without the first.
@@ -79,42 +75,6 @@ pub struct JitterBuffer {
 }
 
 impl VoipMetrics {
-    /// What the figures of a stream say of it, had it been played through that buffer. Levels, scores and
-    /// delays are the caller's to add.
-    #[must_use]
-    pub fn about(figures: &Figures, buffer: Buffer) -> Self {
-        let playout = figures.playout_of(buffer);
-        let whole = playout.burst.burst_packets + playout.burst.gap_packets;
-        let part = |packets: u64| octet(256.0 * share(packets, whole));
-        let max_ms = match buffer {
-            Buffer::Fixed50 => 50,
-            Buffer::Fixed200 => 200,
-            Buffer::Adaptive500 => 500,
-        };
-        Self {
-            ssrc: figures.ssrc,
-            losses: Losses {
-                lost_256: part(playout.lost),
-                discarded_256: part(playout.discarded),
-                burst_density_256: octet(playout.burst.burst_density_percent * 2.56),
-                gap_density_256: octet(playout.burst.gap_density_percent * 2.56),
-                burst_ms: short(playout.burst.burst_ms),
-                gap_ms: short(playout.burst.gap_ms),
-                gmin: GMIN,
-            },
-            buffer: JitterBuffer {
-                config: match buffer {
-                    Buffer::Fixed50 | Buffer::Fixed200 => NON_ADAPTIVE,
-                    Buffer::Adaptive500 => ADAPTIVE,
-                },
-                nominal_ms: short(playout.nominal_ms),
-                max_ms,
-                absolute_max_ms: max_ms,
-            },
-            ..Self::default()
-        }
-    }
-
     pub(super) fn read(octets: &[u8; OCTETS]) -> Self {
         let short = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
         let known = |at: usize| Some(octets[at]).filter(|value| *value != UNAVAILABLE);
@@ -197,29 +157,6 @@ impl VoipMetrics {
     }
 }
 
-/// §4.7.6, the two bits of the buffer's kind.
-const NON_ADAPTIVE: u8 = 0b0010_0000;
-const ADAPTIVE: u8 = 0b0011_0000;
-
-/// Cut off as the clause wants it.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of a float saturates"
-)]
-const fn octet(value: f64) -> u8 {
-    value as u8
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of a float saturates"
-)]
-const fn short(value: f64) -> u16 {
-    value as u16
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,13 +214,5 @@ mod tests {
         let octets = VoipMetrics::default().write();
         assert_eq!(octets[16..24], [127, 127, 127, 0, 127, 127, 127, 127]);
         assert_eq!(VoipMetrics::read(&octets), VoipMetrics::default());
-    }
-
-    #[test]
-    fn parts_are_cut_off_and_never_overflow() {
-        let cases = [(0.99, 0), (2.56, 2), (255.9, 255), (256.0, 255)];
-        for (value, expected) in cases {
-            assert_eq!(octet(value), expected);
-        }
     }
 }
