@@ -87,25 +87,16 @@ impl Report {
 
     #[must_use]
     pub fn object(&self) -> Json<'_> {
-        let silence = RtpSeen::default();
-        let rtp = self
-            .observed
-            .as_ref()
-            .map_or(&silence, |observed| &observed.rtp);
-        let ms = |delay: Option<Duration>| delay.map(milliseconds);
         let observed = self.observed.as_deref();
+        let silence = RtpSeen::default();
+        let rtp = observed.map_or(&silence, |seen| &seen.rtp);
+        let ms = |delay: Option<Duration>| delay.map(milliseconds);
         Json {
             verdict: self.verdict.word.as_str(),
             failure: self.verdict.failure.as_ref(),
-            answer_ms: ms(self
-                .observed
-                .as_ref()
-                .and_then(|observed| observed.answer_after)),
-            first_media_ms: ms(self
-                .observed
-                .as_ref()
-                .and_then(|observed| observed.first_media_after)),
-            dtmf: self.observed.as_ref().map_or("", |observed| &observed.dtmf),
+            answer_ms: ms(observed.and_then(|seen| seen.answer_after)),
+            first_media_ms: ms(observed.and_then(|seen| seen.first_media_after)),
+            dtmf: observed.map_or("", |seen| &seen.dtmf),
             rtp: Rtp {
                 sent: rtp.sent,
                 received: rtp.received,
@@ -202,7 +193,6 @@ const fn arrow(direction: Direction) -> &'static str {
     }
 }
 
-/// The figures of a call in one line; empty when there are none.
 /// What was heard in one line; `--json` has all of it.
 fn heard(report: &quality::leg::Report) -> String {
     let mut parts = vec![format!("heard {}", report.media_state)];
@@ -230,6 +220,7 @@ fn heard(report: &quality::leg::Report) -> String {
     parts.join("; ")
 }
 
+/// The figures of a call in one line; empty when there are none.
 fn figures(observed: &Observed) -> String {
     let mut parts = Vec::new();
     if let Some(answer) = observed.answer_after {
