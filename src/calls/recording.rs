@@ -1,7 +1,7 @@
 //! What is kept of one call for later: every packet, and the sound that was heard.
 //!
 //! Kept on the thread that paces media, so nothing is computed here: a packet is one copy into a buffer, a
-//! sample one place in a row. What it means is found out afterwards, by [`super::examine`] and by whoever
+//! sample one place in a row. What it means is found out afterwards, by `examine` and by whoever
 //! writes files of it. Bounded: a far end that talks without end fills no memory.
 
 use std::net::SocketAddr;

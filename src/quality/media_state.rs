@@ -47,7 +47,7 @@ pub struct Signs {
     /// From the last packet of any kind to the end of listening.
     pub ended_for: Duration,
     /// The longest time between two packets that no comfort noise before it and no marker after it explains; zero
-    /// up to [`STOPPED_AFTER`].
+    /// up to a second.
     pub longest_hole: Duration,
     /// Of all that could be decoded; `None` when nothing could.
     pub levels: Option<Levels>,
