@@ -152,22 +152,26 @@ impl Shelf {
             .ok()
             .and_then(|bytes| wav::read(bytes).ok())
             .and_then(|samples| u32::try_from(samples.len()).ok());
-        let state = match bytes {
+        let state = match bytes.and_then(|bytes| self.state(name, &bytes)) {
+            Ok((state, _)) => state,
             Err(words) => State::Unusable(words),
-            Ok(bytes) => match (reference(&bytes), self.approval(name)) {
-                (Err(words), _) | (Ok(_), Err(words)) => State::Unusable(words),
-                (Ok(_), Ok(None)) => State::Unapproved,
-                (Ok(_), Ok(Some(approval))) if approval.sha256 == fingerprint(&bytes) => {
-                    State::Approved(approval)
-                }
-                (Ok(_), Ok(Some(approval))) => State::Changed(approval),
-            },
         };
         Entry {
             name: name.to_owned(),
             seconds: samples.map(|samples| f64::from(samples) / f64::from(SAMPLE_RATE)),
             state,
         }
+    }
+
+    /// Who approved these bytes, and what they sound like.
+    fn state(&self, name: &str, bytes: &[u8]) -> Result<(State, Reference), String> {
+        let reference = reference(bytes)?;
+        let state = match self.approval(name)? {
+            None => State::Unapproved,
+            Some(approval) if approval.sha256 == fingerprint(bytes) => State::Approved(approval),
+            Some(approval) => State::Changed(approval),
+        };
+        Ok((state, reference))
     }
 
     /// The recording as it lies there, approved or not.
@@ -183,21 +187,24 @@ impl Shelf {
     /// # Errors
     /// Why it may not be used, with what to do.
     pub fn approved(&self, name: &str) -> Result<Reference, String> {
-        let entry = self.entry(name);
         let refused = |words: String| Err(format!("the announcement {name:?} {words}"));
-        match entry.state {
-            State::Approved(_) => self.recording(name),
-            State::Unapproved => refused(format!(
-                "was learned and not approved: listen to {}, then vigie prompt approve {name}",
-                self.wav(name).display()
+        // Read once: what is used is what was approved.
+        let found = self.bytes(name).and_then(|bytes| self.state(name, &bytes));
+        let wav = self.wav(name);
+        let listen = format!(
+            "listen to {}, then vigie prompt approve {name}",
+            wav.display()
+        );
+        match found {
+            Ok((State::Approved(_), reference)) => Ok(reference),
+            Ok((State::Unapproved, _)) => {
+                refused(format!("was learned and not approved: {listen}"))
+            }
+            Ok((State::Changed(approval), _)) => refused(format!(
+                "is not the file that {} approved on {}: {listen}",
+                approval.by, approval.at
             )),
-            State::Changed(approval) => refused(format!(
-                "is not the file that {} approved on {}: listen to {}, then vigie prompt approve {name}",
-                approval.by,
-                approval.at,
-                self.wav(name).display()
-            )),
-            State::Unusable(words) => refused(format!(
+            Ok((State::Unusable(words), _)) | Err(words) => refused(format!(
                 "cannot be used: {words}; vigie prompt learn {name} NUMBER records it anew"
             )),
         }

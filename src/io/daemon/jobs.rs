@@ -48,6 +48,8 @@ pub(super) struct Jobs {
     shelf: Shelf,
     /// The announcements that the plant names.
     prompts: prompts::Loaded,
+    /// Plants that were read since the start: only the last is taken.
+    reloads: u64,
     keeper: Keeper,
     /// SIP probes on the shard, and those whose route is still looked for.
     calls: BTreeMap<JobId, Placed>,
@@ -85,6 +87,12 @@ enum Ready {
     },
     /// A call was examined and judged.
     Judged(Box<Judged>),
+    /// A new plant, with its announcements.
+    Loaded {
+        reload: u64,
+        plant: Arc<Plant>,
+        prompts: prompts::Loaded,
+    },
     /// Evidence was written, or why not.
     Kept {
         evidence: Evidence,
@@ -137,22 +145,44 @@ impl Jobs {
             local: SocketAddr::new(settings.vantage.local, 0),
             shelf: Shelf::new(settings.prompt_directory()),
             prompts: prompts::Loaded::new(),
+            reloads: 0,
             keeper: Keeper::new(settings),
             calls: BTreeMap::new(),
             tasks: JoinSet::new(),
         })
     }
 
-    /// Fetches the announcements of a plant, those that were approved meanwhile included.
+    /// Fetches the announcements of the first plant.
     pub(super) fn load_prompts(&mut self, plant: &Plant) {
-        self.prompts = self.shelf.load(plant);
-        for words in self
-            .prompts
-            .values()
-            .filter_map(|loaded| loaded.as_ref().err())
-        {
+        self.take_prompts(self.shelf.load(plant));
+    }
+
+    /// Fetches the announcements of a new plant, those that were approved meanwhile included, beside the loop;
+    /// the engine gets the plant together with them.
+    pub(super) fn reconfigure(&mut self, plant: Arc<Plant>) {
+        self.reloads += 1;
+        let (reload, shelf) = (self.reloads, self.shelf.clone());
+        self.tasks.spawn_blocking(move || Ready::Loaded {
+            reload,
+            prompts: shelf.load(&plant),
+            plant,
+        });
+    }
+
+    fn loaded(&mut self, reload: u64, plant: Arc<Plant>, loaded: prompts::Loaded) -> Vec<Input> {
+        if reload != self.reloads {
+            // A newer one is on its way.
+            return Vec::new();
+        }
+        self.take_prompts(loaded);
+        vec![Input::Reconfigured(plant)]
+    }
+
+    fn take_prompts(&mut self, loaded: prompts::Loaded) {
+        for words in loaded.values().filter_map(|loaded| loaded.as_ref().err()) {
             tracing::warn!("{words}");
         }
+        self.prompts = loaded;
     }
 
     fn prompt(&self, check: &Check) -> Option<&Result<Arc<Reference>, String>> {
@@ -223,6 +253,11 @@ impl Jobs {
                 }],
                 Ok(Ready::Routed { job, task }) => self.place(job, task).into_iter().collect(),
                 Ok(Ready::Judged(judged)) => self.judged(*judged),
+                Ok(Ready::Loaded {
+                    reload,
+                    plant,
+                    prompts,
+                }) => self.loaded(reload, plant, prompts),
                 Ok(Ready::Kept { evidence, written }) => {
                     let told = self.keeper.written(evidence, written);
                     self.write_evidence();

@@ -227,8 +227,9 @@ impl Open {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Reload) => {
-                        self.core.reload();
-                        self.jobs.load_prompts(&self.core.plant);
+                        if let Some(plant) = self.core.reload() {
+                            self.jobs.reconfigure(plant);
+                        }
                     }
                     Some(Command::Stop) | None => break,
                 },
@@ -344,11 +345,11 @@ impl Core {
         }
     }
 
-    /// Applies the configuration file if it is good, and keeps what there is if it is not.
-    fn reload(&mut self) {
+    /// The plant of the configuration file if it is good; keeps what there is if it is not.
+    fn reload(&mut self) -> Option<Arc<Plant>> {
         let Some(path) = &self.config_file else {
             tracing::warn!("there is no configuration file to read again");
-            return;
+            return None;
         };
         match config_file::load(path) {
             Err(mistakes) => {
@@ -359,6 +360,7 @@ impl Core {
                     mistakes = mistakes.len(),
                     "the new configuration is refused; the old one stays in force"
                 );
+                None
             }
             Ok(loaded) => {
                 for warning in &loaded.warnings {
@@ -374,7 +376,7 @@ impl Core {
                     self.plant = Arc::new(loaded.plant);
                     tracing::info!(targets = self.plant.targets.len(), "watching the new plant");
                 }
-                self.handle(Input::Reconfigured(Arc::clone(&self.plant)));
+                Some(Arc::clone(&self.plant))
             }
         }
     }
