@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::dial::{CONFIG, Dial};
 use super::say;
 use crate::audio::prompt::{Match, Word};
-use crate::calls::observe::Live;
+use crate::calls::observe::{Live, Observed, Outcome};
 use crate::config::parse_duration;
 use crate::io::prompts::{Entry, Shelf, State, read_wav};
 use crate::io::{clock, config_file};
@@ -113,11 +113,17 @@ impl Learn {
     fn run(self) -> anyhow::Result<ExitCode> {
         let hold = parse_duration(&self.hold).map_err(|why| anyhow::anyhow!("--hold: {why}"))?;
         let shelf = self.place.shelf(self.dial.config())?;
+        shelf
+            .place(&self.name, self.replace)
+            .map_err(anyhow::Error::msg)?;
         let dialled = self.dial.prepare(hold)?;
         let mut ending = Ending::default();
         let observed = dialled
             .place(|plan| plan.live = true, |live| ending.hear(live))
             .map_err(|failure| anyhow::anyhow!("{} [{}]", failure.words, failure.code))?;
+        if let Some(why) = ending.spoils(&observed) {
+            anyhow::bail!("nothing learned: {why}");
+        }
         let heard = observed
             .recording
             .as_ref()
@@ -159,6 +165,31 @@ impl Ending {
         } else {
             ControlFlow::Continue(())
         }
+    }
+}
+
+impl Ending {
+    /// Why what was heard is not the announcement as it is; nobody would hear that a word is missing.
+    fn spoils(&self, observed: &Observed) -> Option<String> {
+        let lost = observed.rtp.lost;
+        if lost > 0 {
+            return Some(format!("{lost} packets of it were lost; call again"));
+        }
+        let is_cut = match observed.outcome {
+            // By Ctrl-C, or by --hold.
+            Outcome::Completed { .. } => self.begun && self.silent < SILENT_LOOKS,
+            // Where an announcement ends, lines hang up.
+            Outcome::HungUpByFarEnd { .. } => false,
+            // Nothing was heard, which is told in better words.
+            Outcome::Refused { .. }
+            | Outcome::SentToEmergency { .. }
+            | Outcome::NoAnswer { .. }
+            | Outcome::Misbehaved { .. }
+            | Outcome::Flow(_)
+            | Outcome::Aborted
+            | Outcome::Ours { .. } => false,
+        };
+        is_cut.then(|| "it still played when we hung up; a longer --hold hears its end".to_owned())
     }
 }
 
@@ -256,6 +287,30 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::time::Instant;
+
+    #[test]
+    fn what_was_cut_or_lost_a_packet_is_not_learned() {
+        let completed = || Outcome::Completed { status: 200 };
+        let hung_up = || Outcome::HungUpByFarEnd {
+            after: Duration::ZERO,
+            cause: None,
+        };
+        for (name, outcome, silent, lost, spoilt) in [
+            ("whole", completed(), SILENT_LOOKS, 0, false),
+            ("cut by us", completed(), SILENT_LOOKS - 1, 0, true),
+            ("ended by them", hung_up(), 0, 0, false),
+            ("a packet lost", completed(), SILENT_LOOKS, 1, true),
+        ] {
+            let ending = Ending {
+                begun: true,
+                silent,
+            };
+            let mut observed = Observed::nothing(Instant(0), Instant(0), outcome);
+            observed.rtp.lost = lost;
+            assert_eq!(ending.spoils(&observed).is_some(), spoilt, "{name}");
+        }
+    }
 
     #[test]
     fn an_announcement_ends_with_three_seconds_of_silence_and_not_before_it_began() {

@@ -77,13 +77,11 @@ impl Shelf {
         self.folder.join(format!("{name}.json"))
     }
 
-    /// Puts a new recording on the shelf; nobody has approved it.
+    /// Where a new recording will lie; asked before a call is placed for it.
     ///
     /// # Errors
-    /// When there is one of this name, when nobody could tell it from another, or the folder cannot be
-    /// written.
-    pub fn learn(&self, name: &str, samples: &[i16], replace: bool) -> Result<PathBuf, String> {
-        Reference::new(samples).map_err(|error| error.to_string())?;
+    /// When there is one of this name.
+    pub fn place(&self, name: &str, replace: bool) -> Result<PathBuf, String> {
         let path = self.wav(name);
         if path.exists() && !replace {
             return Err(format!(
@@ -91,6 +89,17 @@ impl Shelf {
                 path.display()
             ));
         }
+        Ok(path)
+    }
+
+    /// Puts a new recording on the shelf; nobody has approved it.
+    ///
+    /// # Errors
+    /// When there is one of this name, when nobody could tell it from another, or the folder cannot be
+    /// written.
+    pub fn learn(&self, name: &str, samples: &[i16], replace: bool) -> Result<PathBuf, String> {
+        Reference::new(samples).map_err(|error| error.to_string())?;
+        let path = self.place(name, replace)?;
         let told = |error: io::Error| format!("{}: {error}", self.folder.display());
         std::fs::create_dir_all(&self.folder).map_err(told)?;
         match std::fs::remove_file(self.approval_file(name)) {
