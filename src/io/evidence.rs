@@ -4,8 +4,9 @@
 //! sound of our own calls to our own test numbers only; no caller is ever recorded. Writing takes a disk's
 //! time, so the daemon does it beside its loop, and a disk that is full is a fault of our own and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,9 @@ const PROBE_MAX: usize = 100;
 
 /// A file that is not whole after this long never will be.
 const PART_STALE: Duration = Duration::from_secs(3600);
+
+/// What `st_blocks` counts (stat(2)), whatever the file system does.
+const BLOCK_BYTES: u64 = 512;
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -133,17 +137,30 @@ impl Evidence {
         }
     }
 
-    /// Enforces both bounds, oldest first. Touches files that are named as ours are, and no others.
+    /// Enforces both bounds, oldest first; of too much, that of the probe that fills most, so that a line which
+    /// is always bad leaves the evidence of the others. Touches files that are named as ours are, and no others.
     fn tidy(&self, now: Utc) -> io::Result<()> {
-        let cases = self.cases()?;
+        let mut cases = self.cases()?;
         let oldest = stamp(Utc(now.0 - i64::from(self.keep_days) * DAY_NS));
-        let mut sum: u64 = cases.values().sum();
-        for (id, bytes) in &cases {
-            // Names begin with their time, so their order is that of age.
-            if id.as_str() >= oldest.as_str() && sum <= self.bytes_max {
-                break;
-            }
+        // Names begin with their time, so their order is that of age.
+        let young = cases.split_off(&oldest);
+        for id in cases.keys() {
             self.drop_case(id);
+        }
+        let mut sum: u64 = young.values().sum();
+        let mut probes: BTreeMap<&str, (u64, VecDeque<&str>)> = BTreeMap::new();
+        for (id, bytes) in &young {
+            let (filled, ids) = probes.entry(probe_of(id)).or_default();
+            *filled += bytes;
+            ids.push_back(id);
+        }
+        while sum > self.bytes_max
+            && let Some((filled, ids)) = probes.values_mut().max_by_key(|(filled, _)| *filled)
+            && let Some(id) = ids.pop_front()
+        {
+            self.drop_case(id);
+            let bytes = young.get(id).copied().unwrap_or(0);
+            *filled -= bytes;
             sum -= bytes;
         }
         Ok(())
@@ -162,7 +179,7 @@ impl Evidence {
             };
             let path = entry.path();
             if let Some(id) = case_of(&path) {
-                *cases.entry(id.to_owned()).or_insert(0) += metadata.len();
+                *cases.entry(id.to_owned()).or_insert(0) += metadata.blocks() * BLOCK_BYTES;
             } else if is_stale_part(&path, metadata.modified()?) {
                 let _ = std::fs::remove_file(&path);
             }
@@ -211,6 +228,11 @@ fn id(at: Utc, probe: &str) -> String {
 /// `20260102T030405678Z`.
 fn stamp(at: Utc) -> String {
     at.rfc3339().replace(['-', ':', '.'], "")
+}
+
+/// The probe in the name of a case.
+fn probe_of(id: &str) -> &str {
+    id.split_once('-').map_or(id, |(_, probe)| probe)
 }
 
 fn case_of(path: &Path) -> Option<&str> {
@@ -262,6 +284,15 @@ mod tests {
     }
 
     fn keep(evidence: &Evidence, now: Now, samples: usize) -> Result<String, Failure> {
+        keep_of(PROBE, evidence, now, samples)
+    }
+
+    fn keep_of(
+        probe: &str,
+        evidence: &Evidence,
+        now: Now,
+        samples: usize,
+    ) -> Result<String, Failure> {
         let verdict = Verdict::down(Failure::new(Blame::Silent, "no_media", "silence"));
         let outcome = Outcome::Completed { status: 200 };
         let observed = Observed::nothing(Instant(0), Instant(0), outcome);
@@ -269,7 +300,7 @@ mod tests {
         recording.heard.samples = vec![1; samples];
         let case = Case {
             at: now,
-            probe: ProbeId::from(PROBE),
+            probe: ProbeId::from(probe),
             report: Report::seen(verdict, None, observed),
             recording: Box::new(recording),
         };
@@ -336,6 +367,19 @@ mod tests {
         for stranger in strangers {
             assert!(folder.join(&stranger).exists(), "{stranger}");
         }
+    }
+
+    #[test]
+    fn a_line_that_is_always_bad_leaves_the_evidence_of_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = evidence(folder.path(), 90, 1);
+        let outage = keep_of("xivo1/call", &evidence, on_day(1), 80_000).unwrap();
+        for day in 2..20 {
+            keep(&evidence, on_day(day), 80_000).unwrap();
+        }
+        assert!(folder.path().join(format!("{outage}.wav")).exists());
+        let blocks: u64 = evidence.cases().unwrap().values().sum();
+        assert!((700_000..=1 << 20).contains(&blocks), "{blocks}");
     }
 
     #[test]

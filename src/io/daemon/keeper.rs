@@ -66,6 +66,8 @@ impl Keeper {
 
     fn told(&mut self, written: Result<(), Failure>) -> Option<Input> {
         match written {
+            // Told once, not for every call on a full disk.
+            Err(_) if self.lost => None,
             Err(failure) => {
                 tracing::error!(code = %failure.code, "{}", failure.words);
                 self.lost = true;
