@@ -75,6 +75,10 @@ impl Heard {
         if let Some(far) = observed.leg.as_ref().and_then(|leg| leg.far_end.about_us) {
             verdict = verdict.measuring("far_end_lost_packets", f64::from(far.lost));
         }
+        // More than we expected was lost before the first packet or after the last, where no number shows it.
+        if let Some(sender) = observed.leg.as_ref().and_then(|leg| leg.far_end.sender) {
+            verdict = verdict.measuring("far_end_sent_packets", f64::from(sender.packets));
+        }
         if let Some(round_trip) = rtp.round_trip {
             verdict = verdict.measuring("rtcp_round_trip_ms", milliseconds(round_trip));
         }
