@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -42,9 +43,9 @@ pub(super) struct Learn {
     name: String,
     #[command(flatten)]
     dial: Dial,
-    /// The longest to listen
-    #[arg(long, default_value = "60s")]
-    hold: String,
+    /// Listen so long, for what repeats without end [default: to its end, 60s at most]
+    #[arg(long)]
+    hold: Option<String>,
     /// Record anew what is there already
     #[arg(long)]
     replace: bool,
@@ -76,6 +77,9 @@ pub(super) struct Test {
 
 /// Quieter is silence, here and to a caller.
 const SILENT_DBOV: f64 = -60.0;
+
+/// Longer is no announcement but a line that never falls silent.
+const HOLD: Duration = Duration::from_secs(60);
 
 /// This long a silence ends what is learned: 3 s, at five looks a second.
 const SILENT_LOOKS: u32 = 15;
@@ -111,17 +115,22 @@ impl Place {
 
 impl Learn {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let hold = parse_duration(&self.hold).map_err(|why| anyhow::anyhow!("--hold: {why}"))?;
+        let chosen = match &self.hold {
+            Some(text) => {
+                Some(parse_duration(text).map_err(|why| anyhow::anyhow!("--hold: {why}"))?)
+            }
+            None => None,
+        };
         let shelf = self.place.shelf(self.dial.config())?;
         shelf
             .place(&self.name, self.replace)
             .map_err(anyhow::Error::msg)?;
-        let dialled = self.dial.prepare(hold)?;
+        let dialled = self.dial.prepare(chosen.unwrap_or(HOLD))?;
         let mut ending = Ending::default();
         let observed = dialled
             .place(|plan| plan.live = true, |live| ending.hear(live))
             .map_err(|failure| anyhow::anyhow!("{} [{}]", failure.words, failure.code))?;
-        if let Some(why) = ending.spoils(&observed) {
+        if let Some(why) = ending.spoils(&observed, chosen) {
             anyhow::bail!("nothing learned: {why}");
         }
         let heard = observed
@@ -170,14 +179,17 @@ impl Ending {
 
 impl Ending {
     /// Why what was heard is not the announcement as it is; nobody would hear that a word is missing.
-    fn spoils(&self, observed: &Observed) -> Option<String> {
+    fn spoils(&self, observed: &Observed, chosen: Option<Duration>) -> Option<String> {
         let lost = observed.rtp.lost;
         if lost > 0 {
             return Some(format!("{lost} packets of it were lost; call again"));
         }
         let is_cut = match observed.outcome {
-            // By Ctrl-C, or by --hold.
-            Outcome::Completed { .. } => self.begun && self.silent < SILENT_LOOKS,
+            // By Ctrl-C, or by a time that nobody chose.
+            Outcome::Completed { .. } => {
+                let as_chosen = chosen.is_some() && observed.held >= chosen;
+                self.begun && self.silent < SILENT_LOOKS && !as_chosen
+            }
             // Where an announcement ends, lines hang up.
             Outcome::HungUpByFarEnd { .. } => false,
             // Nothing was heard, which is told in better words.
@@ -189,7 +201,7 @@ impl Ending {
             | Outcome::Aborted
             | Outcome::Ours { .. } => false,
         };
-        is_cut.then(|| "it still played when we hung up; a longer --hold hears its end".to_owned())
+        is_cut.then(|| "it still played when we hung up; if it repeats, say with --hold how much of it to learn".to_owned())
     }
 }
 
@@ -284,8 +296,6 @@ fn verdict(found: &Match, length_ms: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::time::Instant;
 
@@ -296,11 +306,14 @@ mod tests {
             after: Duration::ZERO,
             cause: None,
         };
-        for (name, outcome, silent, lost, spoilt) in [
-            ("whole", completed(), SILENT_LOOKS, 0, false),
-            ("cut by us", completed(), SILENT_LOOKS - 1, 0, true),
-            ("ended by them", hung_up(), 0, 0, false),
-            ("a packet lost", completed(), SILENT_LOOKS, 1, true),
+        let six = Some(Duration::from_secs(6));
+        for (name, outcome, chosen, silent, lost, spoilt) in [
+            ("whole", completed(), None, SILENT_LOOKS, 0, false),
+            ("cut by us", completed(), None, SILENT_LOOKS - 1, 0, true),
+            ("cut as chosen", completed(), six, 0, 0, false),
+            ("cut before that", completed(), Some(HOLD), 0, 0, true),
+            ("ended by them", hung_up(), None, 0, 0, false),
+            ("a packet lost", completed(), None, SILENT_LOOKS, 1, true),
         ] {
             let ending = Ending {
                 begun: true,
@@ -308,7 +321,8 @@ mod tests {
             };
             let mut observed = Observed::nothing(Instant(0), Instant(0), outcome);
             observed.rtp.lost = lost;
-            assert_eq!(ending.spoils(&observed).is_some(), spoilt, "{name}");
+            observed.held = six;
+            assert_eq!(ending.spoils(&observed, chosen).is_some(), spoilt, "{name}");
         }
     }
 
