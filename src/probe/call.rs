@@ -18,7 +18,7 @@ use crate::sip::Transport;
 /// Coming so late to hang up or to give up says that we stood still: overload, suspend, a stepped clock.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 
-/// A call of eight seconds with RTP of 50 packets a second both ways is 160 kB; four times that is a flood.
+/// A call of eight seconds with RTP of 50 packets a second both ways takes some 200 kB; three times that is a flood.
 const PACKET_BYTES_MAX: usize = 640 << 10;
 
 /// What a person wants to hear of a call that failed.
