@@ -23,7 +23,7 @@ pub(super) enum Arguments {
     /// Say that this recording is what callers should hear, after listening to it
     Approve(Approve),
     /// List the recordings, and who approved them
-    List(Place),
+    List(Kept),
     /// Compare a recording of yours with an announcement, as a probe would
     Test(Test),
 }
@@ -34,6 +34,16 @@ pub(super) struct Place {
     /// Folder of the announcements [default: that of the configuration]
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
+}
+
+/// Where those lie that were learned.
+#[derive(Debug, clap::Args)]
+pub(super) struct Kept {
+    #[command(flatten)]
+    place: Place,
+    /// Configuration that knows the folder [default: /etc/vigie/vigie.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,24 +65,26 @@ pub(super) struct Learn {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Approve {
+    /// Its name, as it was learned
     #[arg(value_parser = prompt::name)]
     name: String,
     /// Who listened to it [default: the user who runs this]
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     #[command(flatten)]
-    place: Place,
+    kept: Kept,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
+    /// Its name, as it was learned
     #[arg(value_parser = prompt::name)]
     name: String,
     /// WAV, 8000 Hz, mono, 16 bits
     #[arg(value_name = "FILE.wav")]
     file: PathBuf,
     #[command(flatten)]
-    place: Place,
+    kept: Kept,
 }
 
 /// Quieter is silence, here and to a caller.
@@ -88,7 +100,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments {
         Arguments::Learn(learn) => learn.run(),
         Arguments::Approve(approve) => approve.run(),
-        Arguments::List(place) => list(place),
+        Arguments::List(kept) => list(kept),
         Arguments::Test(test) => test.run(),
     }
 }
@@ -110,6 +122,12 @@ impl Place {
             }
         };
         Ok(Shelf::new(folder))
+    }
+}
+
+impl Kept {
+    fn shelf(self) -> anyhow::Result<Shelf> {
+        self.place.shelf(self.config)
     }
 }
 
@@ -216,8 +234,8 @@ impl Approve {
             .or_else(user)
             .context("say who approves: --by WHO")?;
         let approval = self
-            .place
-            .shelf(None)?
+            .kept
+            .shelf()?
             .approve(&self.name, &by, clock::now().utc)
             .map_err(anyhow::Error::msg)?;
         say(&format!(
@@ -228,8 +246,8 @@ impl Approve {
     }
 }
 
-fn list(place: Place) -> anyhow::Result<ExitCode> {
-    let entries = place.shelf(None)?.list()?;
+fn list(kept: Kept) -> anyhow::Result<ExitCode> {
+    let entries = kept.shelf()?.list()?;
     if entries.is_empty() {
         say("no announcement yet: vigie prompt learn NAME NUMBER");
     }
@@ -258,7 +276,7 @@ fn words(entry: &Entry) -> String {
 impl Test {
     /// 0 when it is the announcement, whole; 1 when it is not.
     fn run(self) -> anyhow::Result<ExitCode> {
-        let shelf = self.place.shelf(None)?;
+        let shelf = self.kept.shelf()?;
         let reference = shelf.recording(&self.name).map_err(anyhow::Error::msg)?;
         let heard = read_wav(&self.file).map_err(anyhow::Error::msg)?;
         let found = reference.compare(&heard);
