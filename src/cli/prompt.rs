@@ -193,9 +193,7 @@ impl Ending {
             ControlFlow::Continue(())
         }
     }
-}
 
-impl Ending {
     /// Why what was heard is not the announcement as it is; nobody would hear that a word is missing.
     fn spoils(&self, observed: &Observed, chosen: Option<Duration>) -> Option<String> {
         let lost = observed.rtp.lost;
