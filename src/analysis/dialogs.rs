@@ -2,11 +2,12 @@
 //!
 //! What may be printed of them is `privacy`'s to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::beginning::Beginning;
 use super::media::MediaMap;
 use super::messages;
 use super::privacy::Privacy;
@@ -60,25 +61,21 @@ pub(super) struct Span {
 /// Dialogs in the order of their first message.
 #[derive(Debug)]
 pub(super) struct Dialogs {
-    began: Utc,
+    beginning: Beginning,
     privacy: Privacy,
     by_call_id: BTreeMap<String, usize>,
-    dialogs: Vec<Dialog>,
-    spans: Vec<Span>,
-    silent: Vec<Vec<SocketAddr>>,
+    dialogs: Vec<(Dialog, Span)>,
     /// Messages seen, by who sent them and what makes them the same.
     seen: BTreeMap<(usize, SocketAddr, String, String), u32>,
 }
 
 impl Dialogs {
-    pub(super) const fn new(began: Utc, privacy: Privacy) -> Self {
+    pub(super) const fn new(beginning: Beginning, privacy: Privacy) -> Self {
         Self {
-            began,
+            beginning,
             privacy,
             by_call_id: BTreeMap::new(),
             dialogs: Vec::new(),
-            spans: Vec::new(),
-            silent: Vec::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -100,8 +97,8 @@ impl Dialogs {
             .entry((place, message.from, what.clone(), via))
             .and_modify(|times| *times += 1)
             .or_insert(0);
-        let at_ms = milliseconds(self.began, message.at);
-        self.dialogs[place].ladder.push(Rung {
+        let at_ms = self.beginning.ms_of(message.at);
+        self.dialogs[place].0.ladder.push(Rung {
             at_ms,
             from: message.from,
             to: message.to,
@@ -114,31 +111,28 @@ impl Dialogs {
         self.note_moment(place, message.at, sip);
         if let Ok(description) = sdp::parse(sip.body()) {
             media.learn(message.at, place, &description);
-            let named: Vec<SocketAddr> = media.of_dialog(place).collect();
-            self.silent[place] = named;
         }
     }
 
     fn open(&mut self, call_id: &str, at: Utc, sip: &Message) -> usize {
         let place = self.dialogs.len();
         self.by_call_id.insert(call_id.to_owned(), place);
-        self.dialogs.push(Dialog {
+        let dialog = Dialog {
             call_id: self.privacy.text(call_id),
             from: self.party(sip, HeaderName::From),
             to: self.party(sip, HeaderName::To),
-            began_ms: milliseconds(self.began, at),
+            began_ms: self.beginning.ms_of(at),
             answered_ms: None,
             ended_ms: None,
             ladder: Vec::new(),
             silent: Vec::new(),
-        });
-        self.spans.push(Span::default());
-        self.silent.push(Vec::new());
+        };
+        self.dialogs.push((dialog, Span::default()));
         place
     }
 
     fn note_moment(&mut self, place: usize, at: Utc, sip: &Message) {
-        let span = &mut self.spans[place];
+        let span = &mut self.dialogs[place].1;
         if matches!(sip.method(), Some(Method::Bye | Method::Cancel)) {
             span.ended.get_or_insert(at);
         }
@@ -183,37 +177,25 @@ impl Dialogs {
     }
 
     pub(super) fn span(&self, place: usize) -> Span {
-        self.spans[place]
+        self.dialogs[place].1
     }
 
-    pub(super) fn finish(self, streams: &[Row]) -> Vec<Dialog> {
-        let began = self.began;
-        let (spans, silent) = (self.spans, self.silent);
+    /// `media`: what all messages said of addresses; `streams`: what came to them.
+    pub(super) fn finish(self, media: &MediaMap, streams: &[Row]) -> Vec<Dialog> {
+        let beginning = self.beginning;
+        let heard: BTreeSet<SocketAddr> = streams.iter().map(|row| row.destination).collect();
         self.dialogs
             .into_iter()
-            .zip(spans.into_iter().zip(silent))
-            .map(|(dialog, (span, named))| Dialog {
-                answered_ms: span.answered.map(|at| milliseconds(began, at)),
-                ended_ms: span.ended.map(|at| milliseconds(began, at)),
-                silent: if span.answered.is_some() {
-                    named
-                        .into_iter()
-                        .filter(|address| streams.iter().all(|row| row.destination != *address))
-                        .collect()
-                } else {
-                    Vec::new()
-                },
+            .enumerate()
+            .map(|(place, (dialog, span))| Dialog {
+                answered_ms: span.answered.map(|at| beginning.ms_of(at)),
+                ended_ms: span.ended.map(|at| beginning.ms_of(at)),
+                silent: media
+                    .of_dialog(place)
+                    .filter(|address| span.answered.is_some() && !heard.contains(address))
+                    .collect(),
                 ..dialog
             })
             .collect()
     }
-}
-
-/// From one moment of the capture to another, with its microseconds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nanoseconds of a capture are far below 2^52"
-)]
-pub(super) fn milliseconds(from: Utc, to: Utc) -> f64 {
-    (to.0 - from.0) as f64 / 1e6
 }

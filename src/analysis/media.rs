@@ -1,9 +1,10 @@
 //! What descriptions said of addresses: which RTP goes where, and what its payload types mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::rtp::Content;
+use crate::sdp::offer_answer::TELEPHONE_EVENT;
 use crate::sdp::{Description, Format};
 use crate::time::Utc;
 
@@ -11,7 +12,7 @@ use crate::time::Utc;
 #[derive(Debug, Default)]
 pub(super) struct MediaMap {
     rtp: BTreeMap<SocketAddr, Vec<Named>>,
-    rtcp: BTreeMap<SocketAddr, SocketAddr>,
+    rtcp: BTreeSet<SocketAddr>,
 }
 
 /// One description that named the address.
@@ -21,13 +22,6 @@ pub(super) struct Named {
     /// Place of its dialog.
     pub(super) dialog: usize,
     formats: Vec<Format>,
-}
-
-/// What one payload type means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Meaning {
-    pub(super) encoding: String,
-    pub(super) clock_rate: u32,
 }
 
 impl MediaMap {
@@ -43,9 +37,7 @@ impl MediaMap {
             let rtcp = stream
                 .rtcp
                 .or_else(|| Some(SocketAddr::new(ip, stream.port.checked_add(1)?)));
-            if let Some(rtcp) = rtcp {
-                self.rtcp.insert(rtcp, address);
-            }
+            self.rtcp.extend(rtcp);
             self.rtp.entry(address).or_default().push(Named {
                 since,
                 dialog,
@@ -64,7 +56,7 @@ impl MediaMap {
     }
 
     pub(super) fn is_rtcp(&self, address: SocketAddr) -> bool {
-        self.rtcp.contains_key(&address) && !self.rtp.contains_key(&address)
+        self.rtcp.contains(&address) && !self.rtp.contains_key(&address)
     }
 
     /// Addresses that a dialog named, in their order.
@@ -77,46 +69,35 @@ impl MediaMap {
 }
 
 impl Named {
-    pub(super) fn meaning(&self, payload_type: u8) -> Option<Meaning> {
-        let format = self
-            .formats
+    /// What one payload type means.
+    pub(super) fn format(&self, payload_type: u8) -> Option<&Format> {
+        self.formats
             .iter()
-            .find(|format| format.payload_type == payload_type)?;
-        Some(Meaning {
-            encoding: format.encoding.clone(),
-            clock_rate: format.clock_rate,
-        })
+            .find(|format| format.payload_type == payload_type)
     }
 }
 
-impl Meaning {
-    /// Static payload types (RFC 3551 §6), and 101 as everybody uses it, where no description says more.
-    pub(super) fn by_custom(payload_type: u8) -> Option<Self> {
-        let (encoding, clock_rate) = match payload_type {
-            0 => ("PCMU", 8000),
-            3 => ("GSM", 8000),
-            4 => ("G723", 8000),
-            8 => ("PCMA", 8000),
-            9 => ("G722", 8000),
-            13 => ("CN", 8000),
-            15 => ("G728", 8000),
-            18 => ("G729", 8000),
-            101 => ("telephone-event", 8000),
-            _ => return None,
-        };
-        Some(Self {
-            encoding: encoding.to_owned(),
-            clock_rate,
-        })
-    }
+/// What payload types mean where no description says more: the static ones, and 101 as everybody uses it.
+pub(super) fn customary() -> BTreeMap<u8, Format> {
+    let events = Format {
+        payload_type: TELEPHONE_EVENT,
+        encoding: "telephone-event".to_owned(),
+        clock_rate: 8000,
+    };
+    (0..96)
+        .filter_map(Format::of_static_type)
+        .chain([events])
+        .map(|format| (format.payload_type, format))
+        .collect()
+}
 
-    pub(super) fn content(&self) -> Content {
-        if self.encoding.eq_ignore_ascii_case("telephone-event") {
-            Content::Event
-        } else if self.encoding.eq_ignore_ascii_case("CN") {
-            Content::ComfortNoise
-        } else {
-            Content::Sound
-        }
+/// What the encoding says a packet carries.
+pub(super) fn content(format: &Format) -> Content {
+    if format.encoding.eq_ignore_ascii_case("telephone-event") {
+        Content::Event
+    } else if format.encoding.eq_ignore_ascii_case("CN") {
+        Content::ComfortNoise
+    } else {
+        Content::Sound
     }
 }

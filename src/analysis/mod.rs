@@ -3,6 +3,7 @@
 //! Pure: a capture in, an [`Analysis`] out. SIP that was seen says what each stream is; ports that the engineer names,
 //! or the look of the packets, find the others. Only `vigie analyse` and tests use it.
 
+mod beginning;
 pub mod dialogs;
 mod media;
 mod messages;
@@ -13,6 +14,7 @@ pub mod streams;
 
 use crate::capture::Capture;
 use crate::time::Utc;
+use beginning::Beginning;
 use dialogs::{Dialog, Dialogs};
 use media::MediaMap;
 use privacy::Privacy;
@@ -34,33 +36,29 @@ pub struct Analysis {
     pub dialogs: Vec<Dialog>,
     /// In the order of their first packet.
     pub streams: Vec<Row>,
-    /// The first moment of the capture; times are told from it.
-    pub began: Utc,
 }
 
 /// Explains a capture.
 #[must_use]
 pub fn analyse(capture: &Capture<'_>, options: &Options) -> Analysis {
-    let began = capture.pieces.iter().map(|piece| piece.at).min();
-    let began = began.unwrap_or(Utc(0));
-    let messages = messages::of(capture);
+    let first = capture.pieces.iter().map(|piece| piece.at).min();
+    let beginning = Beginning(first.unwrap_or(Utc(0)));
     let mut media = MediaMap::default();
     let privacy = Privacy {
         show_numbers: options.show_numbers,
     };
-    let mut dialogs = Dialogs::new(began, privacy);
-    for message in &messages {
-        dialogs.read(message, &mut media);
+    let mut dialogs = Dialogs::new(beginning, privacy);
+    for message in messages::of(capture) {
+        dialogs.read(&message, &mut media);
     }
-    let mut sources = Sources::new(began, &media, &options.rtp_ports);
+    let mut sources = Sources::new(beginning, &media, &options.rtp_ports);
     for piece in &capture.pieces {
         sources.read(piece);
     }
     let streams = sources.rows(&dialogs, privacy);
     Analysis {
-        dialogs: dialogs.finish(&streams),
+        dialogs: dialogs.finish(&media, &streams),
         streams,
-        began,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::rtp::rtcp::{self, VoipMetrics};
-use crate::time::Utc;
+use crate::time::Instant;
 
 /// What the far end of one source reported last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -24,13 +24,13 @@ pub struct FarEnd {
 pub(super) struct Reports {
     by_source: BTreeMap<u32, FarEnd>,
     /// When each SR went by, by its source and the middle of its NTP time.
-    sender_reports: BTreeMap<(u32, u32), Utc>,
+    sender_reports: BTreeMap<(u32, u32), Instant>,
     round_trips: BTreeMap<u32, Duration>,
 }
 
 impl Reports {
     /// False when these bytes are no RTCP.
-    pub(super) fn read(&mut self, at: Utc, bytes: &[u8]) -> bool {
+    pub(super) fn read(&mut self, at: Instant, bytes: &[u8]) -> bool {
         let Ok(report) = rtcp::parse(bytes) else {
             return false;
         };
@@ -45,10 +45,10 @@ impl Reports {
             far.fraction_lost_percent = f64::from(block.fraction_lost) / 2.56;
             far.jitter_units = block.jitter;
             if let Some(sent) = self.sender_reports.get(&(block.ssrc, block.last_sr)) {
+                // Both moments by one clock, finer than the NTP of `rtcp::round_trip`.
                 let kept = u64::from(block.delay_since_last_sr) * 1_000_000_000 / 65_536;
-                let since = at.since(*sent);
-                self.round_trips
-                    .insert(block.ssrc, since.saturating_sub(Duration::from_nanos(kept)));
+                let round_trip = at.since(*sent).saturating_sub(Duration::from_nanos(kept));
+                self.round_trips.insert(block.ssrc, round_trip);
             }
         }
         for voice in &report.extended.voip_metrics {

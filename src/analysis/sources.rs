@@ -7,33 +7,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::beginning::Beginning;
 use super::dialogs::Dialogs;
-use super::media::{Meaning, MediaMap};
+use super::media::{MediaMap, Named, customary};
 use super::privacy::Privacy;
 use super::reports::Reports;
 use super::streams::{Row, Source};
 use crate::capture::{Carrier, Piece};
 use crate::rtp::packet;
-use crate::time::{Instant, Utc};
+use crate::sdp::Format;
 
 /// An SSRC from one address to another, as tshark tells sources apart.
 type Key = (u32, SocketAddr, SocketAddr);
 
-pub(super) struct Sources<'m> {
-    began: Utc,
-    media: &'m MediaMap,
-    ports: BTreeSet<u16>,
+pub(super) struct Sources<'c> {
+    beginning: Beginning,
+    media: &'c MediaMap,
+    ports: &'c [u16],
+    /// What payload types mean where no description says more.
+    customary: BTreeMap<u8, Format>,
     known: BTreeMap<Key, Source>,
     /// Not known to be RTP yet.
-    suspects: BTreeMap<Key, Suspect>,
+    suspects: BTreeMap<Key, Suspect<'c>>,
     reports: Reports,
 }
 
-/// Packets that look like RTP, kept until enough of them count like RTP.
+/// Packets that look like RTP and follow each other, kept until there are enough of them; the last one's number.
 #[derive(Default)]
-struct Suspect {
-    packets: Vec<(Instant, Vec<u8>)>,
-    last: Option<(Instant, u16)>,
+struct Suspect<'c> {
+    pieces: Vec<&'c Piece<'c>>,
+    last: u16,
 }
 
 /// Five packets that follow each other are not by chance: one in 2^64.
@@ -48,91 +51,90 @@ const SOURCES_MAX: usize = 4096;
 /// Payload types that RTCP's packet types look like (RFC 5761 §4).
 const LIKE_RTCP: std::ops::RangeInclusive<u8> = 64..=95;
 
-impl<'m> Sources<'m> {
-    pub(super) fn new(began: Utc, media: &'m MediaMap, ports: &[u16]) -> Self {
+impl<'c> Sources<'c> {
+    pub(super) fn new(beginning: Beginning, media: &'c MediaMap, ports: &'c [u16]) -> Self {
         Self {
-            began,
+            beginning,
             media,
-            ports: ports.iter().copied().collect(),
+            ports,
+            customary: customary(),
             known: BTreeMap::new(),
             suspects: BTreeMap::new(),
             reports: Reports::default(),
         }
     }
 
-    pub(super) fn read(&mut self, piece: &Piece<'_>) {
+    pub(super) fn read(&mut self, piece: &'c Piece<'c>) {
         if piece.carrier != Carrier::Udp {
             return;
         }
-        if self.is_rtcp(piece) && self.reports.read(piece.at, &piece.payload) {
+        let at = self.beginning.instant(piece.at);
+        if self.is_rtcp(piece) && self.reports.read(at, &piece.payload) {
             return;
         }
         let Ok(packet) = packet::parse(&piece.payload) else {
             return;
         };
         let key = (packet.ssrc, piece.from, piece.to);
-        let at = instant(self.began, piece.at);
-        let named = self
-            .media
-            .named(piece.to, piece.at)
-            .or_else(|| self.media.named(piece.from, piece.at));
-        let told = named.is_some()
+        let is_told = self.named(piece).is_some()
             || self.ports.contains(&piece.to.port())
             || self.ports.contains(&piece.from.port());
-        let meaning = named
-            .and_then(|named| named.meaning(packet.payload_type))
-            .or_else(|| Meaning::by_custom(packet.payload_type));
-        if told || self.known.contains_key(&key) {
-            let dialog = named.map(|named| named.dialog);
-            self.hear(key, dialog, at, &packet, meaning.as_ref(), piece.snapped);
+        if is_told || self.known.contains_key(&key) {
+            self.hear(key, &packet, piece);
         } else if !LIKE_RTCP.contains(&packet.payload_type) {
-            self.suspect(key, at, &packet, piece);
+            self.suspect(key, &packet, piece);
         }
     }
 
-    fn hear(
-        &mut self,
-        key: Key,
-        dialog: Option<usize>,
-        at: Instant,
-        packet: &packet::Packet<'_>,
-        meaning: Option<&Meaning>,
-        snapped: bool,
-    ) {
-        if self.known.len() < SOURCES_MAX || self.known.contains_key(&key) {
-            self.known
-                .entry(key)
-                .or_insert_with(|| Source::new(key, dialog))
-                .hear(at, packet, meaning, snapped);
-        }
+    /// What a description said of it.
+    fn named(&self, piece: &Piece<'_>) -> Option<&'c Named> {
+        self.media
+            .named(piece.to, piece.at)
+            .or_else(|| self.media.named(piece.from, piece.at))
     }
 
-    fn suspect(&mut self, key: Key, at: Instant, packet: &packet::Packet<'_>, piece: &Piece<'_>) {
+    fn hear(&mut self, key: Key, packet: &packet::Packet<'_>, piece: &Piece<'_>) {
+        if self.known.len() >= SOURCES_MAX && !self.known.contains_key(&key) {
+            return;
+        }
+        let named = self.named(piece);
+        let format = named
+            .and_then(|named| named.format(packet.payload_type))
+            .or_else(|| self.customary.get(&packet.payload_type));
+        self.known
+            .entry(key)
+            .or_insert_with(|| Source::new(key, named.map(|named| named.dialog)))
+            .hear(
+                self.beginning.instant(piece.at),
+                packet,
+                format,
+                piece.snapped,
+            );
+    }
+
+    fn suspect(&mut self, key: Key, packet: &packet::Packet<'_>, piece: &'c Piece<'c>) {
+        let is_soon = |last: &Piece<'_>| piece.at.since(last.at) <= IN_A_ROW_WITHIN;
         if self.suspects.len() >= SOURCES_MAX {
             self.suspects
-                .retain(|_, suspect| suspect.last.is_some_and(|(last, _)| is_soon(last, at)));
+                .retain(|_, suspect| suspect.pieces.last().is_some_and(|last| is_soon(last)));
             if self.suspects.len() >= SOURCES_MAX {
                 return;
             }
         }
         let suspect = self.suspects.entry(key).or_default();
-        let follows = suspect.last.is_some_and(|(last, number)| {
-            packet.sequence_number == number.wrapping_add(1) && is_soon(last, at)
-        });
+        let follows = packet.sequence_number == suspect.last.wrapping_add(1)
+            && suspect.pieces.last().is_some_and(|last| is_soon(last));
         if !follows {
-            suspect.packets.clear();
+            suspect.pieces.clear();
         }
-        suspect.last = Some((at, packet.sequence_number));
-        suspect.packets.push((at, piece.payload.to_vec()));
-        if suspect.packets.len() < IN_A_ROW_MIN {
+        suspect.last = packet.sequence_number;
+        suspect.pieces.push(piece);
+        if suspect.pieces.len() < IN_A_ROW_MIN {
             return;
         }
-        let packets = std::mem::take(&mut suspect.packets);
-        self.suspects.remove(&key);
-        for (at, bytes) in packets {
-            if let Ok(packet) = packet::parse(&bytes) {
-                let meaning = Meaning::by_custom(packet.payload_type);
-                self.hear(key, None, at, &packet, meaning.as_ref(), piece.snapped);
+        for piece in self.suspects.remove(&key).unwrap_or_default().pieces {
+            if let Ok(packet) = packet::parse(&piece.payload) {
+                self.hear(key, &packet, piece);
             }
         }
     }
@@ -159,7 +161,7 @@ impl<'m> Sources<'m> {
 
     /// In the order of their first packet.
     pub(super) fn rows(self, dialogs: &Dialogs, privacy: Privacy) -> Vec<Row> {
-        let began = self.began;
+        let beginning = self.beginning;
         let followed: BTreeSet<Key> = self
             .known
             .iter()
@@ -176,8 +178,8 @@ impl<'m> Sources<'m> {
                 // A source that another one took over from did not fall silent.
                 let ended = moments.ended.filter(|_| !followed.contains(&key));
                 source.row(
-                    moments.answered.map(|at| instant(began, at)),
-                    ended.map(|at| instant(began, at)),
+                    moments.answered.map(|at| beginning.instant(at)),
+                    ended.map(|at| beginning.instant(at)),
                     &self.reports,
                     privacy,
                 )
@@ -186,16 +188,4 @@ impl<'m> Sources<'m> {
         rows.sort_by(|one, other| one.start_ms.total_cmp(&other.start_ms));
         rows
     }
-}
-
-fn is_soon(last: Instant, at: Instant) -> bool {
-    at.since(last) <= IN_A_ROW_WITHIN
-}
-
-/// The capture begins at one second, so that nothing of it is the zero moment that means "never".
-const FIRST_MOMENT: u64 = 1_000_000_000;
-
-/// Captures may be out of order at their joints: what lies before the beginning is the beginning.
-fn instant(began: Utc, at: Utc) -> Instant {
-    Instant(FIRST_MOMENT + u64::try_from(at.0.saturating_sub(began.0)).unwrap_or(0))
 }

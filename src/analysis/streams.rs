@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::media::Meaning;
+use super::beginning::Beginning;
+use super::media::content;
 use super::privacy::Privacy;
 use super::reports::{FarEnd, Reports};
 use crate::audio::g711::Law;
@@ -15,6 +16,7 @@ use crate::quality::limits::{Breach, Limits, breaches};
 use crate::quality::media_state::{HeardBack, MediaState};
 use crate::rtp::packet::Packet;
 use crate::rtp::stream::{Content, Stream};
+use crate::sdp::Format;
 use crate::time::Instant;
 
 /// One source, finished.
@@ -52,13 +54,11 @@ pub(super) struct Source {
     from: SocketAddr,
     to: SocketAddr,
     pub(super) dialog: Option<usize>,
-    /// Made with the clock of the first packet of sound.
-    stream: Option<Stream>,
+    stream: Stream,
     hearing: Hearing,
-    encodings: Vec<String>,
+    /// By payload type, in order of first sight.
+    encodings: Vec<(u8, String)>,
     codec: Option<Codec>,
-    started: Instant,
-    ended: Instant,
     samples: Vec<i16>,
 }
 
@@ -75,52 +75,42 @@ impl Source {
             from,
             to,
             dialog,
-            stream: None,
+            stream: Stream::new(ssrc, CLOCK_RATE),
             hearing: Hearing::default(),
             encodings: Vec::new(),
             codec: None,
-            started: Instant::default(),
-            ended: Instant::default(),
             samples: Vec::new(),
         }
     }
 
-    /// `meaning`: of its payload type, if anybody said.
-    /// What was cut short by the capture is counted and not heard.
+    /// `format`: of its payload type, if anybody said. What the capture cut short is counted and not heard.
     pub(super) fn hear(
         &mut self,
         at: Instant,
         packet: &Packet<'_>,
-        meaning: Option<&Meaning>,
+        format: Option<&Format>,
         snapped: bool,
     ) {
-        let content = meaning.map_or(Content::Sound, Meaning::content);
-        let clock_rate = meaning.map_or(CLOCK_RATE, |meaning| meaning.clock_rate);
-        if self.stream.is_none() {
-            self.started = at;
-        }
-        self.ended = self.ended.max(at);
-        let stream = self
-            .stream
-            .get_or_insert_with(|| Stream::new(packet.ssrc, clock_rate));
+        let content = format.map_or(Content::Sound, content);
         if content == Content::Sound {
-            stream.tick(clock_rate);
+            let clock_rate = format.map_or(CLOCK_RATE, |format| format.clock_rate);
+            self.stream.tick(clock_rate);
         }
-        let arrival = stream.hear(at, packet, content);
-        self.note(packet.payload_type, meaning);
+        let arrival = self.stream.hear(at, packet, content);
+        self.note(packet.payload_type, content, format);
         match content {
             Content::Event => {
                 self.hearing.event(at, arrival, packet);
             }
             Content::ComfortNoise => self.hearing.comfort_noise(at, arrival, packet),
             Content::Sound
-                if meaning.is_some_and(|it| !fits(&it.encoding, packet.payload.len())) =>
+                if format.is_some_and(|it| !fits(&it.encoding, packet.payload.len())) =>
             {
                 self.hearing.wrong_payload += 1;
             }
             Content::Sound => {
                 self.samples.clear();
-                if let Some(law) = meaning.and_then(law).filter(|_| !snapped) {
+                if let Some(law) = format.and_then(law).filter(|_| !snapped) {
                     let octets = packet.payload.iter();
                     self.samples.extend(octets.map(|octet| law.decode(*octet)));
                 }
@@ -133,20 +123,25 @@ impl Source {
     /// that a re-INVITE moved. One end stays where it was.
     pub(super) fn follows(&self, other: &Self) -> bool {
         self.dialog == other.dialog
-            && self.started > other.started
-            && self.ended > other.ended
+            && self.stream.started() > other.stream.started()
+            && self.stream.ended() > other.stream.ended()
             && (self.from == other.from || self.to == other.to)
     }
 
-    fn note(&mut self, payload_type: u8, meaning: Option<&Meaning>) {
-        let name = meaning.map_or_else(|| format!("type {payload_type}"), |it| it.encoding.clone());
-        if !self.encodings.contains(&name) {
-            self.encodings.push(name);
+    fn note(&mut self, payload_type: u8, content: Content, format: Option<&Format>) {
+        if self
+            .encodings
+            .iter()
+            .all(|(known, _)| *known != payload_type)
+        {
+            let name = format.map_or_else(
+                || format!("type {payload_type}"),
+                |format| format.encoding.clone(),
+            );
+            self.encodings.push((payload_type, name));
         }
-        if self.codec.is_none() {
-            self.codec = meaning
-                .filter(|meaning| meaning.content() == Content::Sound)
-                .and_then(|meaning| Codec::named(&meaning.encoding, meaning.clock_rate, None));
+        if self.codec.is_none() && content == Content::Sound {
+            self.codec = format.and_then(|it| Codec::named(&it.encoding, it.clock_rate, None));
         }
     }
 
@@ -165,23 +160,23 @@ impl Source {
             Some(_) | None => HeardBack::Unknown,
         };
         let situation = Situation {
-            from: answered.unwrap_or(self.started),
+            from: answered.unwrap_or(self.stream.started()),
             // A hang-up that was captured; else nobody knows whether more was to come.
-            to: ended.unwrap_or(self.ended),
+            to: ended.unwrap_or(self.stream.ended()),
             codec: self.codec,
             round_trip,
             heard_back,
         };
-        let mut report = Report::of(self.stream.as_ref(), &self.hearing, &situation);
+        let mut report = Report::of([&self.stream], &self.hearing, &situation);
         report.dtmf = privacy.typed(&report.dtmf);
         report.dtmf_tones = privacy.typed(&report.dtmf_tones);
         Row {
             ssrc: self.ssrc,
             source: self.from,
             destination: self.to,
-            encodings: self.encodings,
-            start_ms: since_beginning(self.started),
-            end_ms: since_beginning(self.ended),
+            encodings: self.encodings.into_iter().map(|(_, name)| name).collect(),
+            start_ms: Beginning::ms(self.stream.started()),
+            end_ms: Beginning::ms(self.stream.ended()),
             dialog: self.dialog,
             breaches: breaches(&Limits::default(), &report.measured()),
             report,
@@ -191,20 +186,8 @@ impl Source {
     }
 }
 
-fn law(meaning: &Meaning) -> Option<Law> {
-    if meaning.clock_rate != CLOCK_RATE {
-        return None;
-    }
-    match meaning.encoding.to_ascii_uppercase().as_str() {
-        "PCMA" => Some(Law::A),
-        "PCMU" => Some(Law::Mu),
-        _ => None,
-    }
-}
-
-/// Moments here count from one second before the capture began.
-fn since_beginning(at: Instant) -> f64 {
-    at.since(Instant(1_000_000_000)).as_secs_f64() * 1000.0
+fn law(format: &Format) -> Option<Law> {
+    Law::named(&format.encoding).filter(|_| format.clock_rate == CLOCK_RATE)
 }
 
 // The JSON of a row: what scripts rely on stands first and by the names that the documents promise.

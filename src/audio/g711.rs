@@ -11,6 +11,18 @@ pub enum Law {
 }
 
 impl Law {
+    /// By the encoding name of RFC 3551, in any case.
+    #[must_use]
+    pub fn named(encoding: &str) -> Option<Self> {
+        if encoding.eq_ignore_ascii_case("PCMA") {
+            Some(Self::A)
+        } else if encoding.eq_ignore_ascii_case("PCMU") {
+            Some(Self::Mu)
+        } else {
+            None
+        }
+    }
+
     #[must_use]
     pub const fn decode(self, octet: u8) -> i16 {
         match self {

@@ -27,13 +27,6 @@ pub(super) struct Frame<'a> {
     pub(super) snapped: bool,
 }
 
-/// Which of the formats a file has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Pcap,
-    PcapNg,
-}
-
 /// Walks through the frames; ask [`Frames::damage`] when there are no more.
 #[derive(Clone, Debug)]
 pub(super) struct Frames<'a> {
@@ -102,13 +95,6 @@ impl<'a> Frames<'a> {
             number: 0,
             damage: None,
         })
-    }
-
-    pub(super) const fn format(&self) -> Format {
-        match self.kind {
-            Kind::Pcap(_) => Format::Pcap,
-            Kind::PcapNg { .. } => Format::PcapNg,
-        }
     }
 
     /// Frames so far.

@@ -12,7 +12,6 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use frames::Format;
 pub use write::Writer;
 
 use crate::time::Utc;
@@ -22,7 +21,6 @@ use network::Fragments;
 /// A capture read into what UDP and TCP carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture<'a> {
-    pub format: Format,
     /// In the order of the capture.
     pub pieces: Vec<Piece<'a>>,
     pub counts: Counts,
@@ -33,8 +31,6 @@ pub struct Capture<'a> {
 /// The payload of a datagram, or the next bytes of a TCP stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
-    /// Of the frame that brought it, from 1, as Wireshark numbers them.
-    pub number: u64,
     pub at: Utc,
     pub from: SocketAddr,
     pub to: SocketAddr,
@@ -84,7 +80,6 @@ pub enum Unreadable {
 /// When the file is no capture at all.
 pub fn read(bytes: &[u8]) -> Result<Capture<'_>, Unreadable> {
     let mut frames = Frames::of(bytes)?;
-    let format = frames.format();
     let mut reading = Reading::default();
     for frame in &mut frames {
         reading.hear(&frame);
@@ -93,7 +88,7 @@ pub fn read(bytes: &[u8]) -> Result<Capture<'_>, Unreadable> {
         frames: frames.seen(),
         ..reading.counts
     };
-    Ok(reading.finish(format, counts, frames.damage()))
+    Ok(reading.finish(counts, frames.damage()))
 }
 
 /// Several processors write a capture a little out of order; more is a joint of two captures, or a set clock.
@@ -106,17 +101,18 @@ struct Reading<'a> {
     counts: Counts,
     fragments: Fragments,
     streams: tcp::Directions<'a>,
-    last: (u64, Utc),
+    /// The latest moment so far.
+    latest: Utc,
     unknown_link: Option<u16>,
     backwards: Option<u64>,
 }
 
 impl<'a> Reading<'a> {
     fn hear(&mut self, frame: &frames::Frame<'a>) {
-        if self.last.1.since(frame.at) > DISORDER_MAX {
+        if self.latest.since(frame.at) > DISORDER_MAX {
             self.backwards.get_or_insert(frame.number);
         }
-        self.last = (frame.number, frame.at.max(self.last.1));
+        self.latest = self.latest.max(frame.at);
         self.counts.snapped += u64::from(frame.snapped);
         if !network::is_known(frame.link) {
             self.unknown_link = Some(frame.link);
@@ -128,7 +124,6 @@ impl<'a> Reading<'a> {
         let (from, to) = (carried.from, carried.to);
         match carried.transport {
             network::Transport::Udp => self.pieces.push(Piece {
-                number: frame.number,
                 at: frame.at,
                 from,
                 to,
@@ -143,19 +138,13 @@ impl<'a> Reading<'a> {
                 let pieces = self
                     .streams
                     .hear((from, to), sequence_number, syn, carried.payload);
-                self.note((frame.number, frame.at), (from, to), pieces);
+                self.note(frame.at, (from, to), pieces);
             }
         }
     }
 
-    fn note(
-        &mut self,
-        (number, at): (u64, Utc),
-        (from, to): (SocketAddr, SocketAddr),
-        pieces: Vec<tcp::Piece<'a>>,
-    ) {
+    fn note(&mut self, at: Utc, (from, to): (SocketAddr, SocketAddr), pieces: Vec<tcp::Piece<'a>>) {
         self.pieces.extend(pieces.into_iter().map(|piece| Piece {
-            number,
             at,
             from,
             to,
@@ -167,9 +156,9 @@ impl<'a> Reading<'a> {
         }));
     }
 
-    fn finish(mut self, format: Format, counts: Counts, damage: Option<&str>) -> Capture<'a> {
+    fn finish(mut self, counts: Counts, damage: Option<&str>) -> Capture<'a> {
         for (direction, pieces) in std::mem::take(&mut self.streams).finish() {
-            self.note(self.last, direction, pieces);
+            self.note(self.latest, direction, pieces);
         }
         let counts = Counts {
             fragmented_lost: self.fragments.lost(),
@@ -197,7 +186,6 @@ impl<'a> Reading<'a> {
             ));
         }
         Capture {
-            format,
             pieces: self.pieces,
             counts,
             warnings,
@@ -434,7 +422,8 @@ mod tests {
             let capture = read(&file).unwrap();
             assert_eq!(capture.pieces.len(), 1, "{order:?}");
             assert_eq!(&capture.pieces[0].payload[..], &[b'a'; 40], "{order:?}");
-            assert_eq!(capture.pieces[0].number, 3, "{order:?}");
+            // It is whole with the third frame, which came in the third second.
+            assert_eq!(capture.pieces[0].at.0 / 1_000_000_000, 3, "{order:?}");
         }
         let file = pcap(101, false, false, &[fragment(0, 16), fragment(32, 48)]);
         let capture = read(&file).unwrap();

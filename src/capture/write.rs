@@ -74,12 +74,6 @@ impl Writer {
             .expect("the payload fits, and UDP takes any port");
     }
 
-    /// The length of the file by now.
-    #[must_use]
-    pub const fn len_bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -100,7 +94,7 @@ mod tests {
     #[test]
     fn a_datagram_byte_by_byte() {
         let mut writer = Writer::new();
-        assert_eq!(writer.len_bytes(), 24);
+        assert_eq!(writer.bytes.len(), 24);
         writer.datagram(
             Utc(1_782_000_000_123_456_789),
             "192.0.2.1:5060".parse().unwrap(),
@@ -142,7 +136,7 @@ mod tests {
         ] {
             let mut writer = Writer::new();
             writer.datagram(Utc(-5), from, to, &long);
-            assert_eq!(writer.len_bytes() - 24 - 16, expected, "{from} to {to}");
+            assert_eq!(writer.bytes.len() - 24 - 16, expected, "{from} to {to}");
         }
     }
 

@@ -185,6 +185,18 @@ impl Stream {
         self.ssrc
     }
 
+    /// When the first packet came, whatever it carried.
+    #[must_use]
+    pub const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When the last one came.
+    #[must_use]
+    pub const fn ended(&self) -> Instant {
+        self.ended
+    }
+
     /// One packet of this source; `at` must be the kernel's stamp, for the program's own waiting would be
     /// taken for the network's.
     pub fn hear(&mut self, at: Instant, packet: &Packet<'_>, content: Content) -> Arrival {

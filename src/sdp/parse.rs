@@ -44,6 +44,29 @@ pub struct Format {
     pub clock_rate: u32,
 }
 
+impl Format {
+    /// The static audio types of 8000 Hz, which need no `rtpmap` (RFC 3551 §6, table 4).
+    #[must_use]
+    pub fn of_static_type(payload_type: u8) -> Option<Self> {
+        let encoding = match payload_type {
+            0 => "PCMU",
+            3 => "GSM",
+            4 => "G723",
+            8 => "PCMA",
+            9 => "G722",
+            13 => "CN",
+            15 => "G728",
+            18 => "G729",
+            _ => return None,
+        };
+        Some(Self {
+            payload_type,
+            encoding: encoding.to_owned(),
+            clock_rate: 8000,
+        })
+    }
+}
+
 /// Who sends, from the view of the side that wrote it (RFC 8866 §6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -197,7 +220,7 @@ fn formats(media: &sdp_types::Media) -> Vec<Format> {
             .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("rtpmap"))
             .filter_map(|attribute| rtpmap(attribute.value.as_deref()?))
             .find(|format| format.payload_type == payload_type)
-            .or_else(|| static_type(payload_type))
+            .or_else(|| Format::of_static_type(payload_type))
     };
     media
         .fmt
@@ -216,24 +239,6 @@ fn rtpmap(text: &str) -> Option<Format> {
         payload_type: payload_type.parse().ok()?,
         encoding: parts.next()?.to_owned(),
         clock_rate: parts.next()?.trim().parse().ok()?,
-    })
-}
-
-/// The static audio types that need no `rtpmap` (RFC 3551 §6, table 4); others cannot be ours.
-fn static_type(payload_type: u8) -> Option<Format> {
-    let encoding = match payload_type {
-        0 => "PCMU",
-        3 => "GSM",
-        8 => "PCMA",
-        9 => "G722",
-        13 => "CN",
-        18 => "G729",
-        _ => return None,
-    };
-    Some(Format {
-        payload_type,
-        encoding: encoding.to_owned(),
-        clock_rate: 8000,
     })
 }
 
