@@ -62,9 +62,10 @@ fn call_at(us: &str, pbx: &str, number: &str, seconds: u64, hear: Hear) -> Call 
     let task = Task::Call(settings.plan(route, None, true));
     let mut observed = run_one(task, &shard::Settings::default());
     observed.examine(None);
+    let (verdict, quality) = settings.judge_and_report(&observed);
     Call {
-        verdict: settings.judge(&observed),
-        quality: settings.report(&observed),
+        verdict,
+        quality,
         observed,
     }
 }

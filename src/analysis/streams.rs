@@ -160,9 +160,9 @@ impl Source {
             Some(_) | None => HeardBack::Unknown,
         };
         let situation = Situation {
-            from: answered.unwrap_or(self.stream.started()),
+            from: answered.unwrap_or_else(|| self.stream.started()),
             // A hang-up that was captured; else nobody knows whether more was to come.
-            to: ended.unwrap_or(self.stream.ended()),
+            to: ended.unwrap_or_else(|| self.stream.ended()),
             codec: self.codec,
             round_trip,
             heard_back,

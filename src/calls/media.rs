@@ -425,6 +425,10 @@ impl Media {
         self.echo.dbov().filter(|_| self.plan == MediaPlan::Tone)
     }
 
+    pub(super) const fn session(&self) -> &Session {
+        &self.session
+    }
+
     pub(super) fn figures(&self) -> RtpSeen {
         let counts = self.session.counts();
         RtpSeen {

@@ -69,32 +69,6 @@ pub struct RtpSeen {
     pub round_trip: Option<Duration>,
 }
 
-impl RtpSeen {
-    /// Packets lost per hundred expected; zero when none was expected.
-    #[must_use]
-    pub fn loss_percent(&self) -> f64 {
-        loss_percent(self.received, self.lost)
-    }
-}
-
-fn loss_percent(received: u64, lost: i64) -> f64 {
-    let lost = figure(u64::try_from(lost).unwrap_or(0));
-    let expected = figure(received) + lost;
-    if expected == 0.0 {
-        0.0
-    } else {
-        100.0 * lost / expected
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of packets stay far below 2^52"
-)]
-const fn figure(count: u64) -> f64 {
-    count as f64
-}
-
 /// What a call let us hear, and what the far end says of us, as it was counted.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -155,14 +129,6 @@ pub enum PromptHeard {
     Nothing,
 }
 
-impl Live {
-    /// Packets lost per hundred expected so far.
-    #[must_use]
-    pub fn loss_percent(&self) -> f64 {
-        loss_percent(self.received, self.lost)
-    }
-}
-
 /// A call that is up, at this moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Live {
@@ -170,9 +136,8 @@ pub struct Live {
     pub at: Duration,
     /// Level of the sound heard since the last look, dBov; `None` when none came.
     pub level_dbov: Option<f64>,
-    pub sent: u64,
-    pub received: u64,
-    pub lost: i64,
+    /// Of all that were expected so far.
+    pub loss_percent: f64,
     pub jitter_ms: f64,
     /// By the E-model (`quality::emodel`) with the loss and the round trip so far, conversational.
     pub mos: Option<f64>,

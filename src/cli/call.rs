@@ -101,8 +101,7 @@ fn place(arguments: Arguments) -> anyhow::Result<Report> {
         arguments.record.as_deref(),
         arguments.pcap.as_deref(),
     )?;
-    let settings = &dialled.settings;
-    let (verdict, quality) = (settings.judge(&observed), settings.report(&observed));
+    let (verdict, quality) = dialled.settings.judge_and_report(&observed);
     Ok(Report::seen(verdict, quality, observed))
 }
 
@@ -205,7 +204,7 @@ fn line(live: &Live, levels: &VecDeque<Option<f64>>) -> String {
     format!(
         "{} {bars:<LEVELS$} {level}  lost {:.1} %  jitter {:.1} ms  MOS {mos}",
         elapsed(live.at),
-        live.loss_percent(),
+        live.loss_percent,
         live.jitter_ms
     )
 }
@@ -233,9 +232,7 @@ mod tests {
         let live = Live {
             at: Duration::from_secs(63),
             level_dbov: Some(-23.4),
-            sent: 3150,
-            received: 3100,
-            lost: 50,
+            loss_percent: 1.6,
             jitter_ms: 0.31,
             mos: Some(4.283),
         };
@@ -249,9 +246,7 @@ mod tests {
         let early = Live {
             at: Duration::ZERO,
             level_dbov: None,
-            sent: 10,
-            received: 0,
-            lost: 0,
+            loss_percent: 0.0,
             jitter_ms: 0.0,
             mos: None,
         };

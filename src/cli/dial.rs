@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::account;
+use super::{account, address};
 use crate::calls::JobId;
 use crate::calls::observe::{Live, Observed, Outcome};
 use crate::calls::script::{CallPlan, Keep, Task};
@@ -18,9 +18,8 @@ use crate::engine::plant::Plant;
 use crate::io::shard::{self, Event, MediaPorts, ShardHandle};
 use crate::io::{config_file, dns, route};
 use crate::probe::task::Sip;
-use crate::probe::{Blame, Check, Failure, call};
-use crate::sip::Transport;
-use crate::sip::header::{Scheme, Uri};
+use crate::probe::{Blame, Failure, call};
+use crate::sip::header::Uri;
 
 /// Where the configuration lies when a target is named without it.
 pub(super) const CONFIG: &str = "/etc/vigie/vigie.toml";
@@ -115,34 +114,16 @@ impl Dial {
 
     /// The way that the URI itself says.
     fn by_uri(&self) -> anyhow::Result<call::Settings> {
-        let uri = Uri::read(&self.callee).ok();
-        let host = uri.as_ref().and_then(|uri| uri.host());
-        let (Some(uri), Some(host)) = (&uri, host) else {
-            bail!(
-                "'{}' does not say where to send; write sip:NUMBER@HOST, or add --via TARGET",
-                self.callee
-            );
-        };
         let account = match (&self.user, &self.secret) {
             (Some(user), Some(secret)) => Some(account(user.clone(), secret)?),
             (Some(_) | None, _) => None,
         };
-        let user = account.as_ref().map_or("vigie", |account| &account.user);
-        let transport = match (uri.scheme(), uri.transport()) {
-            (Scheme::Sips, _) => Transport::Tls,
-            (Scheme::Sip | Scheme::Tel | Scheme::Other, named) => named.unwrap_or(Transport::Udp),
-        };
-        // The From of an account is its own address: PBXs find the account by it.
-        let from = format!("sip:{user}@{host}");
-        Ok(call::Settings {
-            transport,
-            account,
-            ..call::Settings::new(self.callee.clone(), from)
-        })
+        address::call(&self.callee, account, None).context("or add --via TARGET")
     }
 }
 
-fn load(path: &std::path::Path) -> anyhow::Result<config::Loaded> {
+/// What the file says, or its first mistake.
+pub(super) fn load(path: &std::path::Path) -> anyhow::Result<config::Loaded> {
     config_file::load(path).map_err(|mistakes| match mistakes.as_slice() {
         [one] => anyhow::anyhow!("{one}"),
         [first, ..] => anyhow::anyhow!("{first} (and {} more: vigie check)", mistakes.len() - 1),
@@ -157,16 +138,10 @@ fn called_by(plant: &Plant, id: &str) -> anyhow::Result<call::Settings> {
         .iter()
         .find(|target| target.id.as_str() == id)
         .with_context(|| format!("the configuration has no target {id:?}"))?;
-    let calls = target.probes.iter().find_map(|probe| match &*probe.check {
-        Check::Call(settings) => Some(settings.clone()),
-        Check::Register(_)
-        | Check::Options(_)
-        | Check::Icmp(_)
-        | Check::Tcp(_)
-        | Check::Http(_)
-        | Check::Dns(_)
-        | Check::Plugin(_) => None,
-    });
+    let calls = target
+        .probes
+        .iter()
+        .find_map(|probe| probe.check.as_call().cloned());
     calls.with_context(|| {
         format!("target {id:?} has no call probe that says how to call; give a whole URI")
     })
@@ -202,9 +177,7 @@ impl Dialled {
         change: impl FnOnce(&mut CallPlan),
         watch: impl FnMut(&Live) -> ControlFlow<()>,
     ) -> Result<Observed, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
+        let runtime = super::runtime()
             .map_err(|error| ours("no_runtime", format!("cannot start: {error}")))?;
         let mut observed = runtime.block_on(self.hold(change, watch))?;
         // We left before the time of the plan, and that is all: no fault of anybody.

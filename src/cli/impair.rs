@@ -99,9 +99,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => Some(open(path)?),
         None => None,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = super::runtime()?;
     let report = runtime.block_on(relay(&settings, truth))?;
     for line in lines(&report) {
         say(&line);

@@ -27,9 +27,7 @@ pub(super) struct Wish {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments::Fault(Wish { server, fault, at }) = arguments;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = super::runtime()?;
     let form = format!("server={server}&fault={fault}");
     let (status, words) = runtime
         .block_on(ask::post(&at, "/demo/fault", form))

@@ -11,6 +11,7 @@
 //!
 //! Wrong arguments are 3 as well: clap's own 2 would read as "the line is down".
 
+mod address;
 mod analyse;
 mod call;
 mod check;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::probe::Account;
 use crate::secret::SecretRef;
@@ -103,6 +105,13 @@ pub fn main() -> ExitCode {
         complain(&format!("vigie: {error:#}"));
         ExitCode::from(OWN_FAULT)
     })
+}
+
+/// Where one verb waits for a socket or a signal.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// The account that arguments name.

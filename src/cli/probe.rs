@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::{account, say};
+use super::{account, address, say};
 use crate::calls::observe::Observed;
 use crate::config::parse_duration;
 use crate::io::shard::{self, run_one};
@@ -15,8 +15,6 @@ use crate::io::{dns, route};
 use crate::probe::report::Report;
 use crate::probe::task::Sip;
 use crate::probe::{Check, Failure, Verdict, call, options, register};
-use crate::sip::Transport;
-use crate::sip::header::{Scheme, Uri};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Arguments {
@@ -118,7 +116,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let report = match place(sip, &common) {
         Ok(mut observed) => {
             observed.examine(None);
-            Report::seen(sip.judge(&observed), sip.report(&observed), observed)
+            let (verdict, quality) = sip.judge(&observed);
+            Report::seen(verdict, quality, observed)
         }
         Err(failure) => Report::unseen(Verdict::down(failure)),
     };
@@ -134,13 +133,10 @@ fn place(sip: Sip<'_>, common: &Common) -> Result<Observed, Failure> {
     let local = common
         .local
         .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            let words = format!("cannot start: {error}");
-            Failure::new(crate::probe::Blame::Ours, "no_runtime", words)
-        })?;
+    let runtime = super::runtime().map_err(|error| {
+        let words = format!("cannot start: {error}");
+        Failure::new(crate::probe::Blame::Ours, "no_runtime", words)
+    })?;
     let task = runtime.block_on(async {
         let resolver = dns::Resolver::new(&[])?;
         route::prepare(&resolver, sip, local, true, true).await
@@ -157,24 +153,17 @@ fn place(sip: Sip<'_>, common: &Common) -> Result<Observed, Failure> {
 
 impl Call {
     fn check(self) -> anyhow::Result<(Check, Common)> {
-        let uri = read(&self.uri)?;
         let account = match (self.user, self.secret) {
             (Some(user), Some(secret)) => Some(account(user, &secret)?),
             (None, Some(_)) => bail!("--secret needs --user: whose secret is it?"),
             (Some(_), None) | (None, None) => None,
         };
-        let user = account.as_ref().map_or("vigie", |account| &account.user);
-        let host = uri.host().context("the URI names no host to send to")?;
         let hold = parse_duration(&self.hold).map_err(|why| anyhow::anyhow!("--hold: {why}"))?;
         let settings = call::Settings {
-            transport: transport(&uri, &self.common)?,
             hold,
             signatures: self.expect_dtmf.into_iter().collect(),
             hear: call::Hear::AnythingWithOurTone,
-            // The From of an account is its own address: PBXs find the account by it.
-            from: format!("sip:{user}@{host}"),
-            account: account.clone(),
-            ..call::Settings::new(self.uri, String::new())
+            ..address::call(&self.uri, account, self.common.transport.as_deref())?
         };
         Ok((Check::Call(settings), self.common))
     }
@@ -182,11 +171,11 @@ impl Call {
 
 impl Register {
     fn check(self) -> anyhow::Result<(Check, Common)> {
-        let uri = read(&self.aor)?;
+        let uri = address::read(&self.aor)?;
         let user = self.user.or_else(|| uri.user().map(str::to_owned));
         let user = user.context("the address names no user; write sip:USER@HOST or give --user")?;
         let settings = register::Settings {
-            transport: transport(&uri, &self.common)?,
+            transport: address::transport(&uri, self.common.transport.as_deref())?,
             account: account(user, &self.secret)?,
             aor: self.aor,
             proxy: None,
@@ -199,40 +188,15 @@ impl Register {
 
 impl Options {
     fn check(self) -> anyhow::Result<(Check, Common)> {
-        let uri = read(&self.uri)?;
-        let host = uri.host().context("the URI names no host to send to")?;
+        let uri = address::read(&self.uri)?;
+        let host = address::host(&uri)?;
         let settings = options::Settings {
-            transport: transport(&uri, &self.common)?,
+            transport: address::transport(&uri, self.common.transport.as_deref())?,
             from: format!("sip:vigie@{host}"),
             to: self.uri,
             proxy: None,
             answer_within: ANSWER_WITHIN,
         };
         Ok((Check::Options(settings), self.common))
-    }
-}
-
-fn read(text: &str) -> anyhow::Result<Uri> {
-    let uri =
-        Uri::read(text).with_context(|| format!("'{text}' is no URI; write sip:USER@HOST"))?;
-    match uri.scheme() {
-        Scheme::Sip | Scheme::Sips => Ok(uri),
-        Scheme::Tel | Scheme::Other => {
-            bail!("'{text}' does not say where to send; write sip:NUMBER@HOST")
-        }
-    }
-}
-
-fn transport(uri: &Uri, common: &Common) -> anyhow::Result<Transport> {
-    let wanted = match common.transport.as_deref() {
-        Some("tcp") => Some(Transport::Tcp),
-        Some("tls") => Some(Transport::Tls),
-        Some("udp") => Some(Transport::Udp),
-        Some(_) | None => uri.transport(),
-    };
-    match (uri.scheme(), wanted) {
-        (Scheme::Sips, Some(Transport::Udp)) => bail!("sips: goes over TLS, not over UDP"),
-        (Scheme::Sips, _) => Ok(Transport::Tls),
-        (Scheme::Sip | Scheme::Tel | Scheme::Other, wanted) => Ok(wanted.unwrap_or(Transport::Udp)),
     }
 }

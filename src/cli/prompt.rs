@@ -1,19 +1,18 @@
 //! `vigie prompt`: the announcements that calls are held against: learn one, approve it, list, test.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use super::dial::{CONFIG, Dial};
+use super::dial::{CONFIG, Dial, load};
 use super::say;
 use crate::audio::prompt::{Match, Word};
-use crate::calls::observe::{Live, Observed, Outcome};
 use crate::config::parse_duration;
+use crate::io::clock;
 use crate::io::prompts::{Entry, Shelf, State, read_wav};
-use crate::io::{clock, config_file};
+use crate::probe::learning::Ending;
 use crate::probe::prompt;
 
 #[derive(Debug, clap::Subcommand)]
@@ -87,14 +86,8 @@ pub(super) struct Test {
     kept: Kept,
 }
 
-/// Quieter is silence, here and to a caller.
-const SILENT_DBOV: f64 = -60.0;
-
 /// Longer is no announcement but a line that never falls silent.
 const HOLD: Duration = Duration::from_secs(60);
-
-/// This long a silence ends what is learned: 3 s, at five looks a second.
-const SILENT_LOOKS: u32 = 15;
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments {
@@ -112,12 +105,7 @@ impl Place {
             Some(folder) => folder,
             None => {
                 let path = config.unwrap_or_else(|| PathBuf::from(CONFIG));
-                let loaded = config_file::load(&path).map_err(|mistakes| {
-                    let words = mistakes
-                        .first()
-                        .map_or_else(String::new, ToString::to_string);
-                    anyhow::anyhow!("{words}; name the folder with --directory")
-                })?;
+                let loaded = load(&path).context("or name the folder with --directory")?;
                 loaded.settings.prompt_directory()
             }
         };
@@ -169,55 +157,6 @@ impl Learn {
             self.name
         ));
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Finds the end of an announcement.
-#[derive(Debug, Default)]
-struct Ending {
-    begun: bool,
-    silent: u32,
-}
-
-impl Ending {
-    fn hear(&mut self, live: &Live) -> ControlFlow<()> {
-        if live.level_dbov.is_some_and(|level| level > SILENT_DBOV) {
-            self.begun = true;
-            self.silent = 0;
-        } else if self.begun {
-            self.silent += 1;
-        }
-        if self.silent >= SILENT_LOOKS {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
-    /// Why what was heard is not the announcement as it is; nobody would hear that a word is missing.
-    fn spoils(&self, observed: &Observed, chosen: Option<Duration>) -> Option<String> {
-        let lost = observed.rtp.lost;
-        if lost > 0 {
-            return Some(format!("{lost} packets of it were lost; call again"));
-        }
-        let is_cut = match observed.outcome {
-            // By Ctrl-C, or by a time that nobody chose.
-            Outcome::Completed { .. } => {
-                let as_chosen = chosen.is_some() && observed.held >= chosen;
-                self.begun && self.silent < SILENT_LOOKS && !as_chosen
-            }
-            // Where an announcement ends, lines hang up.
-            Outcome::HungUpByFarEnd { .. } => false,
-            // Nothing was heard, which is told in better words.
-            Outcome::Refused { .. }
-            | Outcome::SentToEmergency { .. }
-            | Outcome::NoAnswer { .. }
-            | Outcome::Misbehaved { .. }
-            | Outcome::Flow(_)
-            | Outcome::Aborted
-            | Outcome::Ours { .. } => false,
-        };
-        is_cut.then(|| "it still played when we hung up; if it repeats, say with --hold how much of it to learn".to_owned())
     }
 }
 
@@ -307,61 +246,5 @@ fn verdict(found: &Match, length_ms: u32) -> String {
             f64::from(length_ms) / 1000.0,
             place.louder_db,
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::Instant;
-
-    #[test]
-    fn what_was_cut_or_lost_a_packet_is_not_learned() {
-        let completed = || Outcome::Completed { status: 200 };
-        let hung_up = || Outcome::HungUpByFarEnd {
-            after: Duration::ZERO,
-            cause: None,
-        };
-        let six = Some(Duration::from_secs(6));
-        for (name, outcome, chosen, silent, lost, spoilt) in [
-            ("whole", completed(), None, SILENT_LOOKS, 0, false),
-            ("cut by us", completed(), None, SILENT_LOOKS - 1, 0, true),
-            ("cut as chosen", completed(), six, 0, 0, false),
-            ("cut before that", completed(), Some(HOLD), 0, 0, true),
-            ("ended by them", hung_up(), None, 0, 0, false),
-            ("a packet lost", completed(), None, SILENT_LOOKS, 1, true),
-        ] {
-            let ending = Ending {
-                begun: true,
-                silent,
-            };
-            let mut observed = Observed::nothing(Instant(0), Instant(0), outcome);
-            observed.rtp.lost = lost;
-            observed.held = six;
-            assert_eq!(ending.spoils(&observed, chosen).is_some(), spoilt, "{name}");
-        }
-    }
-
-    #[test]
-    fn an_announcement_ends_with_three_seconds_of_silence_and_not_before_it_began() {
-        let look = |level_dbov| Live {
-            at: Duration::ZERO,
-            level_dbov,
-            sent: 0,
-            received: 0,
-            lost: 0,
-            jitter_ms: 0.0,
-            mos: None,
-        };
-        let mut ending = Ending::default();
-        let silence = [None, Some(-72.0)].into_iter().cycle();
-        for level in silence.clone().take(50) {
-            assert!(ending.hear(&look(level)).is_continue(), "before it began");
-        }
-        for level in [Some(-20.0), None, Some(-30.0)] {
-            assert!(ending.hear(&look(level)).is_continue());
-        }
-        let ended = silence.map(|level| ending.hear(&look(level)).is_break());
-        assert_eq!(ended.take_while(|ended| !ended).count(), 14);
     }
 }

@@ -47,9 +47,7 @@ struct Failure {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = super::runtime()?;
     let (code, text) = runtime.block_on(ask::get(&arguments.at, "/api/v1/status"))?;
     if code != 200 {
         bail!(

@@ -28,16 +28,7 @@ pub(super) struct Wired {
 impl Wired {
     /// By what its calls are judged, if it calls.
     pub(super) fn limits(&self) -> Option<&Limits> {
-        match &*self.check {
-            Check::Call(call) => Some(&call.limits),
-            Check::Register(_)
-            | Check::Options(_)
-            | Check::Icmp(_)
-            | Check::Tcp(_)
-            | Check::Http(_)
-            | Check::Dns(_)
-            | Check::Plugin(_) => None,
-        }
+        self.check.as_call().map(|call| &call.limits)
     }
 }
 
@@ -117,5 +108,5 @@ fn sha256(text: &str) -> Hash {
 }
 
 fn is_call(probe: &Probe) -> bool {
-    probe.trunk.is_some() || matches!(*probe.check, Check::Call(_))
+    probe.trunk.is_some() || probe.check.as_call().is_some()
 }

@@ -19,7 +19,7 @@ use crate::capture::write::Writer;
 use crate::config;
 use crate::id::ProbeId;
 use crate::probe::report::{Json, Report};
-use crate::probe::{Blame, Failure, Verdict, Word};
+use crate::probe::{Blame, Failure};
 use crate::time::{Now, Utc};
 
 /// The folder and its bounds.
@@ -78,15 +78,6 @@ impl Evidence {
             keep_days: evidence.keep_days,
             bytes_max: u64::from(evidence.keep_megabytes) << 20,
         })
-    }
-
-    /// Whether a verdict leaves evidence: good calls and faults of our own do not.
-    #[must_use]
-    pub const fn is_wanted(verdict: &Verdict) -> bool {
-        match verdict.word {
-            Word::Degraded | Word::Down => true,
-            Word::Good | Word::Blind => false,
-        }
     }
 
     /// Keeps one call, then drops what is too much.
@@ -260,6 +251,7 @@ fn is_stale_part(path: &Path, modified: SystemTime) -> bool {
 mod tests {
     use super::*;
     use crate::calls::observe::{Observed, Outcome};
+    use crate::probe::Verdict;
     use crate::time::Instant;
 
     const PROBE: &str = "patton/call";
@@ -407,18 +399,5 @@ mod tests {
                 });
             }
         });
-    }
-
-    #[test]
-    fn only_what_fails_for_others_is_evidence() {
-        let failure = |blame| Failure::new(blame, "x", "");
-        for (verdict, wanted) in [
-            (Verdict::good(Duration::ZERO), false),
-            (Verdict::down(failure(Blame::Silent)), true),
-            (Verdict::degraded(failure(Blame::Misbehaved)), true),
-            (Verdict::down(failure(Blame::Ours)), false),
-        ] {
-            assert_eq!(Evidence::is_wanted(&verdict), wanted, "{verdict:?}");
-        }
     }
 }

@@ -255,16 +255,7 @@ impl Shelf {
 /// The announcement that a probe wants to hear.
 #[must_use]
 pub fn expected(check: &Check) -> Option<&str> {
-    match check {
-        Check::Call(settings) => settings.prompt.as_ref().map(|prompt| prompt.name.as_str()),
-        Check::Register(_)
-        | Check::Options(_)
-        | Check::Icmp(_)
-        | Check::Tcp(_)
-        | Check::Http(_)
-        | Check::Dns(_)
-        | Check::Plugin(_) => None,
-    }
+    Some(&check.as_call()?.prompt.as_ref()?.name)
 }
 
 /// A WAV file that can be played or compared.

@@ -131,14 +131,16 @@ impl Settings {
     /// What was seen, as a verdict with its figures.
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
-        let heard = Heard::of(observed, self.hear);
-        self.judge_heard(observed, &heard)
+        self.judge_and_report(observed).0
     }
 
-    /// The whole report of what was heard; `None` when the call was not answered or had no sound.
+    /// The verdict, and the whole report of what was heard that it rests on; `None` when the call was not answered or
+    /// had no sound.
     #[must_use]
-    pub fn report(&self, observed: &Observed) -> Option<Report> {
-        heard::report(observed, self.hear)
+    pub fn judge_and_report(&self, observed: &Observed) -> (Verdict, Option<Report>) {
+        let report = heard::report(observed, self.hear);
+        let heard = Heard::of(observed, report.as_ref());
+        (self.judge_heard(observed, &heard), report)
     }
 
     fn judge_heard(&self, observed: &Observed, heard: &Heard) -> Verdict {

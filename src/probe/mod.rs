@@ -9,6 +9,7 @@ pub mod call;
 pub mod dns;
 pub mod http;
 pub mod icmp;
+pub mod learning;
 pub mod options;
 pub mod perfdata;
 pub mod plugin;
@@ -49,6 +50,21 @@ pub enum Check {
 }
 
 impl Check {
+    /// How it calls, if it does.
+    #[must_use]
+    pub const fn as_call(&self) -> Option<&call::Settings> {
+        match self {
+            Self::Call(settings) => Some(settings),
+            Self::Register(_)
+            | Self::Options(_)
+            | Self::Icmp(_)
+            | Self::Tcp(_)
+            | Self::Http(_)
+            | Self::Dns(_)
+            | Self::Plugin(_) => None,
+        }
+    }
+
     /// The word that names this kind in configuration, facts and metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -230,6 +246,15 @@ impl Verdict {
         }
     }
 
+    /// Whether its call is kept as evidence: a good one proves itself, and a fault of our own shows nothing of them.
+    #[must_use]
+    pub const fn leaves_evidence(&self) -> bool {
+        match self.word {
+            Word::Degraded | Word::Down => true,
+            Word::Good | Word::Blind => false,
+        }
+    }
+
     #[must_use]
     pub fn with_took(mut self, took: Duration) -> Self {
         self.took = Some(took);
@@ -258,5 +283,18 @@ mod tests {
             "no free file descriptor",
         ));
         assert_eq!(verdict.word, Word::Blind);
+    }
+
+    #[test]
+    fn only_what_fails_for_others_is_evidence() {
+        let failure = |blame| Failure::new(blame, "x", "");
+        for (verdict, wanted) in [
+            (Verdict::good(Duration::ZERO), false),
+            (Verdict::down(failure(Blame::Silent)), true),
+            (Verdict::degraded(failure(Blame::Misbehaved)), true),
+            (Verdict::down(failure(Blame::Ours)), false),
+        ] {
+            assert_eq!(verdict.leaves_evidence(), wanted, "{verdict:?}");
+        }
     }
 }

@@ -77,22 +77,13 @@ impl<'a> Sip<'a> {
         }
     }
 
-    /// What was seen of the task, as a verdict.
+    /// What was seen of the task, as a verdict; of a call also the whole report of what was heard.
     #[must_use]
-    pub fn judge(self, observed: &Observed) -> Verdict {
+    pub fn judge(self, observed: &Observed) -> (Verdict, Option<Report>) {
         match self {
-            Self::Call(settings) => settings.judge(observed),
-            Self::Register(settings) => settings.judge(observed),
-            Self::Options(settings) => settings.judge(observed),
-        }
-    }
-
-    /// The whole report of what a call heard.
-    #[must_use]
-    pub fn report(self, observed: &Observed) -> Option<Report> {
-        match self {
-            Self::Call(settings) => settings.report(observed),
-            Self::Register(_) | Self::Options(_) => None,
+            Self::Call(settings) => settings.judge_and_report(observed),
+            Self::Register(settings) => (settings.judge(observed), None),
+            Self::Options(settings) => (settings.judge(observed), None),
         }
     }
 

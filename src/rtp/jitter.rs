@@ -13,29 +13,43 @@ pub struct Jitter {
     ms: f64,
 }
 
+/// When a packet came, and when it says that it was sent.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    at: Instant,
-    timestamp: u32,
+pub(super) struct Seen {
+    pub(super) at: Instant,
+    pub(super) timestamp: u32,
 }
 
 /// A step of the timestamp that differs from the wall by more than this is a new clock, not jitter.
 const NEW_CLOCK_MS: f64 = 2000.0;
 
+impl Seen {
+    /// How much longer or shorter the way of this packet was than that of the one before: |D(i-1,i)|.
+    pub(super) fn difference_ms(self, before: Self, clock_rate: u32) -> f64 {
+        let stepped = self.timestamp.wrapping_sub(before.timestamp).cast_signed();
+        let sent_ms = f64::from(stepped) * 1000.0 / f64::from(clock_rate);
+        (milliseconds_between(before.at, self.at) - sent_ms).abs()
+    }
+}
+
+/// J(i) of J(i-1) and |D(i-1,i)|.
+pub(super) fn smoothed(jitter_ms: f64, difference_ms: f64) -> f64 {
+    jitter_ms + (difference_ms - jitter_ms) / 16.0
+}
+
 impl Jitter {
     /// One more packet of sound; `clock_rate` is 8000 for G.711.
     pub fn hear(&mut self, at: Instant, timestamp: u32, clock_rate: u32) {
-        let Some(last) = self.last.replace(Seen { at, timestamp }) else {
+        let seen = Seen { at, timestamp };
+        let Some(last) = self.last.replace(seen) else {
             return;
         };
-        let stepped = f64::from(timestamp.wrapping_sub(last.timestamp).cast_signed());
-        let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
-        let difference = (milliseconds_between(last.at, at) - sent_ms).abs();
-        if difference > NEW_CLOCK_MS {
-            self.ms = 0.0;
+        let difference_ms = seen.difference_ms(last, clock_rate);
+        self.ms = if difference_ms > NEW_CLOCK_MS {
+            0.0
         } else {
-            self.ms += (difference - self.ms) / 16.0;
-        }
+            smoothed(self.ms, difference_ms)
+        };
     }
 
     /// The next packet begins anew (another source, another address); the figures stay.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::arrived::{Arrived, Content};
 use super::delay::milliseconds_between;
+use super::jitter::{Seen, smoothed};
 use crate::time::Instant;
 
 /// Least, average and most of something in milliseconds; zeros when there was nothing to count.
@@ -30,12 +31,6 @@ pub(super) struct Spacing {
     after_comfort_noise: bool,
     delta: Tally,
     jitter: Tally,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    at: Instant,
-    timestamp: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,10 +63,7 @@ impl Spacing {
             timestamp: packet.timestamp,
         };
         if let Some(last) = self.last_sound.replace(seen) {
-            let stepped = f64::from(seen.timestamp.wrapping_sub(last.timestamp).cast_signed());
-            let sent_ms = stepped * 1000.0 / f64::from(clock_rate);
-            let difference = (milliseconds_between(last.at, at) - sent_ms).abs();
-            self.jitter_ms += (difference - self.jitter_ms) / 16.0;
+            self.jitter_ms = smoothed(self.jitter_ms, seen.difference_ms(last, clock_rate));
             self.jitter.hear(self.jitter_ms, counts);
         }
     }

@@ -464,15 +464,14 @@ impl Case {
         } = self;
         observed.examine(prompt.as_deref());
         let sip = Sip::of(&placed.check).expect("only SIP probes are placed");
-        let mut verdict = sip.judge(&observed);
+        let (mut verdict, quality) = sip.judge(&observed);
         let signature = sip.signature_in(&observed).map(str::to_owned);
         let sent = now.utc - now.instant.since(observed.started);
         let mut evidence = None;
         if evidence_wanted
-            && Evidence::is_wanted(&verdict)
+            && verdict.leaves_evidence()
             && let Some(recording) = observed.recording.take()
         {
-            let quality = sip.report(&observed);
             let case = evidence::Case {
                 at: now,
                 probe: placed.probe.clone(),

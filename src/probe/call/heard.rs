@@ -30,21 +30,15 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) fn of(observed: &Observed, hear: Hear) -> Self {
-        let report = report(observed, hear);
-        let mut measured = report.as_ref().map(Report::measured).unwrap_or_default();
+    pub(super) fn of(observed: &Observed, report: Option<&Report>) -> Self {
+        let mut measured = report.map(Report::measured).unwrap_or_default();
         measured.audio_round_trip_ms = observed.echoed.map(|echo| milliseconds(echo.round_trip));
         let rtp = &observed.rtp;
         Self {
-            state: report
-                .as_ref()
-                .map_or(MediaState::NoMedia, |report| report.media_state),
+            state: report.map_or(MediaState::NoMedia, |report| report.media_state),
             measured,
-            longest_hole: report
-                .as_ref()
-                .map(|report| report.longest_hole)
-                .unwrap_or_default(),
-            active: report.as_ref().map(Report::active).unwrap_or_default(),
+            longest_hole: report.map(|report| report.longest_hole).unwrap_or_default(),
+            active: report.map(Report::active).unwrap_or_default(),
             excluded: rtp.send_late_p99_us.max(rtp.receive_lag_p99_us) > OWN_LATENESS_US_MAX,
         }
     }
