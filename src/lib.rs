@@ -26,6 +26,8 @@ pub mod probe;
 pub mod health;
 pub mod schedule;
 
+pub mod incident;
+
 pub mod board;
 pub mod engine;
 

@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("probe", &["calls", "sip", "quality"]),
     ("health", &["probe"]),
     ("schedule", &[]),
+    ("incident", &["health", "probe"]),
     ("board", &["health", "probe"]),
     (
         "engine",
