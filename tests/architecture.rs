@@ -37,7 +37,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("board", &["health", "probe"]),
     (
         "engine",
-        &["board", "health", "schedule", "probe", "load", "quality"],
+        &[
+            "board", "incident", "health", "schedule", "probe", "load", "quality",
+        ],
     ),
     (
         "config",

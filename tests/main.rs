@@ -16,6 +16,7 @@ mod cli;
 mod demo;
 mod fuzz;
 mod impairment_is_the_truth;
+mod incidents_have_one_cause;
 mod journal_keeps_every_fact;
 mod loopback;
 mod never_an_emergency_number;

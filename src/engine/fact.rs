@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::board::view::Answer;
 use crate::health::standing::{Change, Subject};
 use crate::id::ProbeId;
+use crate::incident;
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Now, Utc};
 
@@ -98,6 +99,19 @@ pub enum Event {
     ClockStepped {
         by_ns: i64,
     },
+    /// A decision about an incident.
+    Incident(incident::step::Step),
+    /// What a person did about one.
+    Act(incident::act::Act),
+    /// The civil day of the contract is over; whoever keeps this hash elsewhere can prove that nothing of it was
+    /// changed since.
+    DayRoot {
+        /// `2026-11-24`.
+        day: String,
+        /// Its last fact, and the hash of that.
+        up_to: u64,
+        hash: String,
+    },
     /// We were alive: a gap between two of these is time in which nobody watched.
     Heartbeat {
         /// Verdicts received since start.
@@ -119,6 +133,9 @@ pub struct Configured {
     /// Probes that ask something else than before: what was known of them is forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<ProbeId>,
+    /// What rests on what, for the incidents that follow.
+    #[serde(default)]
+    pub topology: incident::cause::Topology,
     /// Targets and lines that are watched no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Subject>,
@@ -196,6 +213,9 @@ impl Event {
             Self::OwnFaultBegan { .. } => "own_fault_began",
             Self::OwnFaultEnded { .. } => "own_fault_ended",
             Self::ClockStepped { .. } => "clock_stepped",
+            Self::Incident(_) => "incident",
+            Self::Act(_) => "act",
+            Self::DayRoot { .. } => "day_root",
             Self::Heartbeat { .. } => "heartbeat",
         }
     }

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use super::fact::ClockState;
 use super::plant::Plant;
 use crate::id::ProbeId;
+use crate::incident::act::Act;
 use crate::probe::{Failure, Verdict};
 use crate::time::Utc;
 
 /// One run of one probe; returned with its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
+
+/// Tells one act of a person from another until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActToken(pub u64);
 
 #[derive(Debug)]
 pub enum Input {
@@ -44,6 +49,11 @@ pub enum Input {
     /// The wall clock jumped by this many nanoseconds.
     ClockStepped {
         by_ns: i64,
+    },
+    /// A person acts; answered by `Output::Acted` with the same token.
+    Act {
+        token: ActToken,
+        act: Act,
     },
     Wake,
 }

@@ -9,6 +9,7 @@
 //! - Every `Output::Probe` is answered by exactly one `Input::ProbeDone` with its run.
 
 pub mod fact;
+mod incidents;
 pub mod input;
 pub mod output;
 mod own;
@@ -31,6 +32,7 @@ use crate::probe::{Failure, Verdict, Word};
 use crate::schedule::{self, Schedule, Start, Why};
 use crate::time::{Instant, Now, Utc};
 use fact::{BootId, Chain, Configured, Event, Judged};
+use incidents::Incidents;
 use input::{Input, RunId};
 use output::Output;
 pub use own::STORE_FAULT;
@@ -61,6 +63,8 @@ pub enum Reason {
     ProbeDue,
     /// A proof grows stale, or a held state is to be decided.
     StateDue,
+    /// An incident was quiet for long enough.
+    IncidentDue,
     /// A running probe has not reported in time.
     RunLost,
     /// The view is published at least every second.
@@ -84,6 +88,7 @@ pub struct Engine {
     known: BTreeSet<Subject>,
     tally: Tally,
     weeks: Weeks,
+    incidents: Incidents,
     own_faults: BTreeMap<String, Failure>,
     stall: Option<own::Stall>,
     /// The wall clock was set, and nobody has confirmed it since.
@@ -127,6 +132,7 @@ impl Engine {
             known: BTreeSet::new(),
             tally: Tally::default(),
             weeks: Weeks::default(),
+            incidents: Incidents::default(),
             own_faults: BTreeMap::new(),
             stall: None,
             clock_stepped: false,
@@ -160,10 +166,12 @@ impl Engine {
             Input::OwnFaultOver { code } => self.end_fault(now, &code),
             Input::Clock(state) => self.clock(state),
             Input::ClockStepped { by_ns } => self.clock_stepped(now, by_ns),
+            Input::Act { token, act } => self.act(now, token, act),
             Input::Wake => {}
         }
         if self.watching.is_some() {
             self.advance(now);
+            self.decide(now);
         }
     }
 
@@ -185,9 +193,11 @@ impl Engine {
             PUBLISH_EVERY
         };
         let heartbeat = watching.heartbeat_at.min(watching.tally_at);
+        let incident = self.incidents.wake().map(|at| (at, Reason::IncidentDue));
         [
             schedule,
             state,
+            incident,
             Some((watching.published + pause, Reason::Publish)),
             Some((heartbeat, Reason::Heartbeat)),
         ]
@@ -250,6 +260,7 @@ impl Engine {
             digest: wiring::digest(&self.plant),
             probes: probes.clone(),
             forgotten: forgotten.clone(),
+            topology: wiring::topology(&self.plant),
             dropped: dropped.clone(),
         };
         self.record(now, &Event::Configured(configured));
@@ -499,6 +510,7 @@ impl Engine {
     /// The only place where facts are made.
     fn record(&mut self, now: Now, event: &Event) {
         let fact = self.chain.append(now, event);
+        self.incidents.take(fact.seq, fact.utc, event);
         self.outputs.push_back(Output::Record(fact));
     }
 

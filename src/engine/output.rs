@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fact::Fact;
-use super::input::RunId;
+use super::input::{ActToken, RunId};
 use crate::board::view::View;
 use crate::id::ProbeId;
+use crate::incident::act::Refusal;
 use crate::probe::Check;
 
 #[derive(Debug)]
@@ -22,6 +23,11 @@ pub enum Output {
     },
     /// Append to the journal; `Input::Committed` follows.
     Record(Fact),
+    /// The act of that token is this fact, or is refused.
+    Acted {
+        token: ActToken,
+        outcome: Result<u64, Refusal>,
+    },
     /// Show this once the store has committed fact number `view.fact`.
     Publish(Arc<View>),
 }

@@ -38,6 +38,7 @@ impl Engine {
         self.chain.seq = fact.seq;
         self.chain.hash = fact.hash;
         self.committed = fact.seq;
+        self.incidents.take(fact.seq, fact.utc, &event);
         let at = self.boot_moment(now, fact);
         self.apply(at, fact.utc, event);
         Ok(())
@@ -94,7 +95,11 @@ impl Engine {
                 self.own_faults.remove(&code);
             }
             Event::Heartbeat { .. } => self.health.replay_heartbeat(at),
-            Event::ServiceStopped | Event::ClockStepped { .. } => {}
+            Event::ServiceStopped
+            | Event::ClockStepped { .. }
+            | Event::Incident(_)
+            | Event::Act(_)
+            | Event::DayRoot { .. } => {}
         }
     }
 

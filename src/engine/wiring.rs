@@ -10,6 +10,7 @@ use super::fact::Hash;
 use super::plant::{Plant, Probe, Role};
 use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
 use crate::id::{ProbeId, TrunkId};
+use crate::incident::cause::{Resting, Topology};
 use crate::probe::Check;
 use crate::probe::task::Sip;
 use crate::quality::limits::Limits;
@@ -109,4 +110,39 @@ fn sha256(text: &str) -> Hash {
 
 fn is_call(probe: &Probe) -> bool {
     probe.trunk.is_some() || probe.check.as_call().is_some()
+}
+
+/// What rests on what, for incidents.
+pub(super) fn topology(plant: &Plant) -> Topology {
+    let mut topology = Topology::default();
+    for target in &plant.targets {
+        let parents = target.parents.clone();
+        topology.targets.insert(target.id.clone(), parents);
+        for probe in &target.probes {
+            topology.probes.insert(probe.id.clone(), target.id.clone());
+        }
+    }
+    for line in &plant.lines {
+        let gateways = line
+            .proofs
+            .iter()
+            .filter_map(|proof| topology.probes.get(proof).cloned());
+        let mut pbxs = line.signatures.iter().filter_map(|(_, pbx)| {
+            let mut targets = plant.targets.iter();
+            let known = targets.find(|target| target.name == *pbx || target.id.as_str() == pbx)?;
+            Some(known.id.clone())
+        });
+        let on = gateways.chain(pbxs.next()).collect();
+        let reserve = pbxs.collect();
+        let proofs = line.proofs.clone();
+        topology.lines.insert(
+            line.id.clone(),
+            Resting {
+                on,
+                reserve,
+                proofs,
+            },
+        );
+    }
+    topology
 }

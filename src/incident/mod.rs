@@ -1,6 +1,11 @@
 //! From states to incidents: what happened, from the first failed probe to the first good one.
 
+pub mod act;
+pub mod book;
+pub mod cause;
 pub mod span;
+pub mod step;
+pub mod watch;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@
 mod authorities;
 pub mod clock;
 pub mod config_file;
+pub mod control;
 pub mod daemon;
 pub mod dns;
 pub mod evidence;

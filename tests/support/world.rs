@@ -8,11 +8,12 @@ use std::time::Duration;
 use vigie::board::view::View;
 use vigie::engine::Engine;
 use vigie::engine::fact::{BootId, Event, Fact};
-use vigie::engine::input::{Input, RunId};
+use vigie::engine::input::{ActToken, Input, RunId};
 use vigie::engine::output::Output;
 use vigie::engine::plant::{Line, Plant, Probe, Role, Target};
 use vigie::health::standing::{Change, Subject};
 use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
+use vigie::incident::act::{self, Act, Refusal};
 use vigie::probe::{Blame, Check, EXCLUDED, Failure, Verdict, WRONG_PASSWORD, Word, call, icmp};
 use vigie::sip::emergency;
 use vigie::time::{Instant, Now, Utc};
@@ -66,6 +67,8 @@ pub(crate) struct World {
     pub(crate) changes: Vec<(Instant, Change)>,
     /// Every start: when, which, and whether it confirmed.
     pub(crate) starts: Vec<(Instant, ProbeId, bool)>,
+    /// What became of the last act of a person.
+    pub(crate) acted: Option<Result<u64, Refusal>>,
     /// The journal commits.
     pub(crate) store_works: bool,
 }
@@ -105,6 +108,7 @@ impl World {
             view: None,
             changes: Vec::new(),
             starts: Vec::new(),
+            acted: None,
             store_works: true,
         }
     }
@@ -212,6 +216,7 @@ impl World {
                     confirm,
                 } => self.begin(run.0, probe, &check, timeout, confirm),
                 Output::Record(fact) => self.keep(fact),
+                Output::Acted { outcome, .. } => self.acted = Some(outcome),
                 Output::Publish(view) => {
                     if self.store_works {
                         let last = self.facts.last().map_or(0, |fact| fact.seq);
@@ -230,6 +235,7 @@ impl World {
                 match output {
                     Output::Publish(view) => self.view = Some(view),
                     Output::Record(fact) => self.keep(fact),
+                    Output::Acted { outcome, .. } => self.acted = Some(outcome),
                     Output::Probe {
                         run,
                         probe,
@@ -258,6 +264,9 @@ impl World {
             | Event::OwnFaultBegan { .. }
             | Event::OwnFaultEnded { .. }
             | Event::ClockStepped { .. }
+            | Event::Incident(_)
+            | Event::Act(_)
+            | Event::DayRoot { .. }
             | Event::Heartbeat { .. } => {}
         }
         self.facts.push(fact);
@@ -367,6 +376,18 @@ impl World {
             .filter(|(_, change)| change.to.word == Word::Down)
             .map(|(_, change)| change.subject.clone())
             .collect()
+    }
+
+    /// Somebody acts; the fact that it became, or why not.
+    pub(crate) fn act(&mut self, author: &str, what: act::What) -> Result<u64, Refusal> {
+        self.give(Input::Act {
+            token: ActToken(1),
+            act: Act {
+                author: author.to_owned(),
+                what,
+            },
+        });
+        self.acted.take().expect("every act is answered")
     }
 
     /// The engine that a restart at this moment would give, before it starts.

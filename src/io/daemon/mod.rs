@@ -4,6 +4,7 @@
 //! It holds no rule of the product: what to probe, what a verdict means and what is shown is the engine's.
 //! `vigie run` and `vigie demo` open a [`Service`] and watch it; both send it [`Command`]s.
 
+mod acts;
 mod jobs;
 mod keeper;
 mod pulse;
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::prober::Prober;
 use super::store::{Journal, OpenError, Report};
 use super::web::{self, LabControl, Pages};
-use super::{clock, config_file, shard};
+use super::{clock, config_file, control, shard};
 use crate::board::view::{Answer, View};
 use crate::config;
 use crate::engine::Engine;
@@ -30,6 +31,7 @@ use crate::engine::output::Output;
 use crate::engine::plant::Plant;
 use crate::probe::Failure;
 use crate::time::Now;
+use acts::Acts;
 use jobs::Jobs;
 use pulse::Pulse;
 
@@ -89,6 +91,7 @@ pub struct Open {
     address: SocketAddr,
     core: Core,
     jobs: Jobs,
+    acts: Acts,
     reports: mpsc::UnboundedReceiver<Report>,
     page: JoinHandle<Result<(), web::Error>>,
     stop_page: tokio::sync::oneshot::Sender<()>,
@@ -143,6 +146,10 @@ impl Service {
         })?;
         let mut jobs = Jobs::new(&self.settings)?;
         jobs.load_prompts(&self.plant);
+        let requests = control::open(folder).map_err(|error| StartError::Folder {
+            folder: folder.display().to_string(),
+            error,
+        })?;
         Ok(Open {
             address,
             core: Core {
@@ -157,6 +164,7 @@ impl Service {
                 config_file: self.config_file,
             },
             jobs,
+            acts: Acts::new(requests),
             reports: opened.reports,
             page: tokio::spawn(serving),
             stop_page,
@@ -233,7 +241,11 @@ impl Open {
                     }
                     Some(Command::Stop) | None => break,
                 },
-                Some(report) = self.reports.recv() => self.core.report(report),
+                Some(report) = self.reports.recv() => {
+                    self.core.report(report);
+                    self.acts.committed(self.core.committed);
+                }
+                act = self.acts.next() => self.core.handle(act),
                 happened = self.jobs.next() => {
                     for input in happened {
                         self.core.handle(input);
@@ -268,6 +280,7 @@ impl Open {
                 } => self.jobs.start(run, probe, check, timeout, confirm),
                 Output::Record(fact) => self.core.journal.append(fact),
                 Output::Publish(view) => self.core.publish(view),
+                Output::Acted { token, outcome } => self.acts.answer(token, outcome),
             }
         }
     }

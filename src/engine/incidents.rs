@@ -1,0 +1,91 @@
+//! Incidents inside the engine: facts go in, decisions come out and become facts.
+
+use super::Engine;
+use super::fact::{Configured, Event};
+use super::input::ActToken;
+use super::output::Output;
+use crate::incident::act::Act;
+use crate::incident::book::Book;
+use crate::incident::watch::{Run, Watch};
+use crate::time::{Instant, Now, Utc};
+
+/// All that facts tell of incidents.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Incidents {
+    book: Book,
+    watch: Watch,
+    /// When something is to be decided although nothing happens.
+    wake: Option<Instant>,
+}
+
+impl Incidents {
+    /// Takes over a fact, live or replayed.
+    pub(super) fn take(&mut self, seq: u64, utc: Utc, event: &Event) {
+        match event {
+            Event::ServiceStarted { .. } => self.watch.started(utc),
+            Event::Configured(Configured {
+                topology, dropped, ..
+            }) => self.watch.configured(topology.clone(), dropped),
+            Event::Verdict(judged) => self.watch.run(Run {
+                probe: &judged.probe,
+                sent: judged.sent,
+                word: judged.word,
+                last_good: judged.last_good,
+            }),
+            Event::Soft(change) | Event::Hard(change) => self.watch.changed(seq, utc, change),
+            Event::ClockStepped { by_ns } => {
+                self.watch.clock_stepped(*by_ns);
+                self.book.clock_stepped(*by_ns);
+            }
+            Event::Incident(step) => self.book.decide(seq, utc, step),
+            Event::Act(act) => self.book.act(seq, utc, act),
+            Event::ServiceStopped
+            | Event::Tally { .. }
+            | Event::BlindBegan { .. }
+            | Event::Corroborated { .. }
+            | Event::Answered { .. }
+            | Event::OwnFaultBegan { .. }
+            | Event::OwnFaultEnded { .. }
+            | Event::DayRoot { .. }
+            | Event::Heartbeat { .. } => {}
+        }
+        self.watch.stamped(utc);
+    }
+
+    pub(super) const fn wake(&self) -> Option<Instant> {
+        self.wake
+    }
+}
+
+impl Engine {
+    /// All incidents so far.
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.incidents.book
+    }
+
+    /// Makes a fact of everything that is to be decided now.
+    pub(super) fn decide(&mut self, now: Now) {
+        loop {
+            let Incidents { book, watch, .. } = &mut self.incidents;
+            let Some(step) = watch.due(now.utc, book) else {
+                break;
+            };
+            self.record(now, &Event::Incident(step));
+            self.is_dirty = true;
+        }
+        let Incidents { book, watch, wake } = &mut self.incidents;
+        *wake = watch
+            .deadline(book)
+            .map(|at| now.instant + at.since(now.utc));
+    }
+
+    pub(super) fn act(&mut self, now: Now, token: ActToken, act: Act) {
+        let outcome = act.check(&self.incidents.book).map(|()| {
+            self.record(now, &Event::Act(act));
+            self.is_dirty = true;
+            self.chain.seq
+        });
+        self.outputs.push_back(Output::Acted { token, outcome });
+    }
+}

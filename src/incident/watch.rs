@@ -1,0 +1,387 @@
+//! From changes of state to decisions about incidents.
+//!
+//! It keeps what the runs told of each target and line, and says what is to be decided; the engine makes a
+//! fact of it, and the [`Book`] takes that over. Nothing is decided twice or forgotten: after a crash the same
+//! facts leave the same decision open.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::book::{Book, State};
+use super::cause::{Place, Topology};
+use super::span::Bounds;
+use super::step::{Failed, Step, What};
+use crate::health::standing::{Change, Standing, Subject};
+use crate::id::ProbeId;
+use crate::probe::Word;
+use crate::time::Utc;
+
+/// A failure within this time of the end of the last one is the same incident: its clock never stopped.
+pub const RELAPSE_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// Calls in a row that prove a line to be restored, and the time that they must span. Fewer, or closer ones,
+/// take one lucky call for the end of an outage; their first is the end all the same.
+const PROOF_CALLS: u32 = 3;
+const PROOF_SPAN: Duration = Duration::from_secs(120);
+
+/// Nobody watched for longer than this: what happened meanwhile is not known. A restart takes less.
+const GAP: Duration = Duration::from_secs(20);
+
+/// Turns of a probe that are remembered: more than lie between the first failure and its confirmation.
+const TURNS_KEPT: usize = 16;
+
+/// One finished run, as its fact tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'f> {
+    pub probe: &'f ProbeId,
+    pub sent: Utc,
+    pub word: Word,
+    pub last_good: Option<Utc>,
+}
+
+/// What is seen, and what is to be decided of it.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    topology: Topology,
+    subjects: BTreeMap<Subject, Tracked>,
+    probes: BTreeMap<ProbeId, Runs>,
+    /// What may have to be decided.
+    undecided: BTreeSet<Subject>,
+    /// Watched no more, while an incident holds them.
+    dropped: BTreeSet<Subject>,
+    last_fact: Utc,
+}
+
+#[derive(Clone, Debug)]
+struct Tracked {
+    standing: Standing,
+    /// The fact that told so.
+    fact: u64,
+    at: Utc,
+    /// It failed, and was not seen from then on.
+    unseen_from: Option<Utc>,
+    /// Calls in a row that were good, and that at least passed.
+    good: Proof,
+    passed: Proof,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Proof {
+    calls: u32,
+    first: Utc,
+    last: Utc,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Runs {
+    turns: VecDeque<Turn>,
+    last_failed: Option<Utc>,
+}
+
+/// A run that has a fact of its own.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// Send time as it was stamped.
+    stamped: Utc,
+    /// The same moment by the present wall clock.
+    sent: Utc,
+    last_good: Option<Utc>,
+}
+
+impl Watch {
+    /// This is watched from now on; `dropped` is no more.
+    pub fn configured(&mut self, topology: Topology, dropped: &[Subject]) {
+        self.topology = topology;
+        for subject in dropped {
+            self.subjects.remove(subject);
+            self.dropped.insert(subject.clone());
+            self.undecided.insert(subject.clone());
+        }
+        self.probes
+            .retain(|probe, _| self.topology.probes.contains_key(probe));
+    }
+
+    /// Every fact passes here first.
+    pub fn stamped(&mut self, at: Utc) {
+        self.last_fact = at;
+    }
+
+    /// The service watches again; nobody did since the fact before.
+    pub fn started(&mut self, at: Utc) {
+        let since = self.last_fact;
+        if at.since(since) > GAP {
+            for (subject, tracked) in &mut self.subjects {
+                if tracked.standing.word != Word::Good {
+                    let last_failed = last_failed(&self.topology, &self.probes, subject);
+                    tracked
+                        .unseen_from
+                        .get_or_insert_with(|| last_failed.unwrap_or(since));
+                }
+                tracked.good = Proof::default();
+                tracked.passed = Proof::default();
+            }
+        }
+    }
+
+    pub fn run(&mut self, run: Run<'_>) {
+        let runs = self.probes.entry(run.probe.clone()).or_default();
+        if runs.turns.len() == TURNS_KEPT {
+            runs.turns.pop_front();
+        }
+        runs.turns.push_back(Turn {
+            stamped: run.sent,
+            sent: run.sent,
+            last_good: run.last_good.filter(|good| *good <= run.sent),
+        });
+        let fails = matches!(run.word, Word::Down | Word::Degraded);
+        if fails {
+            runs.last_failed = Some(run.sent);
+        }
+        for subject in self.topology.subjects_of(run.probe) {
+            let is_line = matches!(subject, Subject::Line(_));
+            let Some(tracked) = self.subjects.get_mut(&subject) else {
+                continue;
+            };
+            if fails {
+                tracked.unseen_from = None;
+            }
+            if is_line && run.word != Word::Blind {
+                tracked.passed.hear(run.sent, run.word != Word::Down);
+                tracked.good.hear(run.sent, run.word == Word::Good);
+                self.undecided.insert(subject);
+            }
+        }
+    }
+
+    pub fn changed(&mut self, fact: u64, at: Utc, change: &Change) {
+        let last_failed = last_failed(&self.topology, &self.probes, &change.subject);
+        self.dropped.remove(&change.subject);
+        let old = self.subjects.remove(&change.subject);
+        let mut tracked = old.unwrap_or_else(|| Tracked {
+            standing: Standing::unseen(at),
+            fact,
+            at,
+            unseen_from: None,
+            good: Proof::default(),
+            passed: Proof::default(),
+        });
+        if change.is_hard() {
+            (tracked.fact, tracked.at) = (fact, at);
+            if change.to.word == Word::Blind && change.from != Word::Good {
+                tracked.unseen_from = Some(last_failed.unwrap_or(at));
+            }
+        }
+        tracked.standing = change.to.clone();
+        self.subjects.insert(change.subject.clone(), tracked);
+        self.undecided.insert(change.subject.clone());
+    }
+
+    /// The wall clock was set: what is remembered is told by the clock after it.
+    pub fn clock_stepped(&mut self, by_ns: i64) {
+        let shift = |at: &mut Utc| *at = Utc(at.0.saturating_add(by_ns));
+        for turn in self.probes.values_mut().flat_map(|runs| &mut runs.turns) {
+            shift(&mut turn.sent);
+            turn.last_good.iter_mut().for_each(shift);
+        }
+        for runs in self.probes.values_mut() {
+            runs.last_failed.iter_mut().for_each(shift);
+        }
+        for tracked in self.subjects.values_mut() {
+            shift(&mut tracked.at);
+            tracked.unseen_from.iter_mut().for_each(shift);
+            for proof in [&mut tracked.good, &mut tracked.passed] {
+                shift(&mut proof.first);
+                shift(&mut proof.last);
+            }
+        }
+        shift(&mut self.last_fact);
+    }
+
+    /// When there will be something to decide although nothing happens.
+    #[must_use]
+    pub fn deadline(&self, book: &Book) -> Option<Utc> {
+        book.current()
+            .filter(|incident| incident.state == State::Restored)
+            .filter_map(|incident| Some(incident.ended()?.at + RELAPSE_WITHIN))
+            .min()
+    }
+
+    /// The next decision, if there is one.
+    pub fn due(&mut self, now: Utc, book: &Book) -> Option<Step> {
+        while let Some(subject) = self.undecided.first().cloned() {
+            if let Some(step) = self.decide(&subject, book) {
+                return Some(step);
+            }
+            self.undecided.remove(&subject);
+        }
+        let over = book
+            .current()
+            .filter(|incident| incident.state == State::Restored)
+            .find(|incident| {
+                incident
+                    .ended()
+                    .is_some_and(|end| end.at + RELAPSE_WITHIN <= now)
+            })?;
+        Some(Step {
+            incident: over.id,
+            subject: over.cause.clone(),
+            because: over.timeline.last().map_or(0, |entry| entry.fact),
+            what: What::Closed,
+        })
+    }
+
+    fn decide(&self, subject: &Subject, book: &Book) -> Option<Step> {
+        let holding = book.holding(subject);
+        let open = holding
+            .and_then(|incident| incident.span_of(subject))
+            .filter(|span| span.end.is_none());
+        let step = |incident, because, what| {
+            Some(Step {
+                incident,
+                subject: subject.clone(),
+                because,
+                what,
+            })
+        };
+        let Some(tracked) = self.subjects.get(subject) else {
+            let (incident, span) = holding.zip(open)?;
+            let end = Bounds {
+                at: self.last_fact,
+                earliest: span.start.at,
+                latest: self.last_fact,
+            };
+            let because = incident.timeline.last().map_or(0, |entry| entry.fact);
+            return step(incident.id, because, What::Dropped { end });
+        };
+        let word = tracked.standing.word;
+        match (word, holding, open) {
+            (Word::Blind, _, _) | (Word::Good, _, None) => None,
+            (Word::Good, Some(incident), Some(span)) => {
+                let confirmed = tracked.confirmed(subject, tracked.good)?;
+                let end = self.end(subject, tracked, span.start);
+                let what = What::Restored { end, confirmed };
+                step(incident.id, tracked.fact, what)
+            }
+            (_, Some(_), Some(span)) if span.word == word => None,
+            (_, Some(incident), Some(span)) => {
+                if word == Word::Degraded {
+                    tracked.confirmed(subject, tracked.passed)?;
+                }
+                let mut failed = self.failed(subject, tracked);
+                if word == Word::Degraded {
+                    failed.start = self.end(subject, tracked, span.start);
+                }
+                step(incident.id, tracked.fact, What::Changed(failed))
+            }
+            (_, holding, _) => {
+                let failed = self.failed(subject, tracked);
+                let relapsed = holding.filter(|incident| {
+                    let ended = incident.span_of(subject).and_then(|span| span.end);
+                    ended.is_some_and(|end| failed.start.at.since(end.at) <= RELAPSE_WITHIN)
+                });
+                if let Some(incident) = relapsed {
+                    return step(incident.id, tracked.fact, What::Relapsed(failed));
+                }
+                let place = self
+                    .topology
+                    .place(book, subject, &tracked.standing, failed.start);
+                let (incident, what) = match place {
+                    Place::New => (book.next(), What::Opened(failed)),
+                    Place::With(known) => (
+                        known,
+                        What::Joined {
+                            failed,
+                            is_cause: false,
+                        },
+                    ),
+                    Place::Under(known) => (
+                        known,
+                        What::Joined {
+                            failed,
+                            is_cause: true,
+                        },
+                    ),
+                };
+                step(incident, tracked.fact, what)
+            }
+        }
+    }
+
+    fn failed(&self, subject: &Subject, tracked: &Tracked) -> Failed {
+        let turn = self.turn(subject, tracked.standing.since);
+        let at = turn.map_or(tracked.standing.since, |turn| turn.sent);
+        let earliest = turn.and_then(|turn| turn.last_good).unwrap_or(at);
+        Failed {
+            word: tracked.standing.word,
+            start: Bounds {
+                at,
+                earliest,
+                latest: at,
+            },
+            failure: tracked.standing.failure.clone(),
+        }
+    }
+
+    /// Since it works again. What proves it may be older than the failure (a gateway answered all along while no
+    /// call passed): then it ends when that was sure.
+    fn end(&self, subject: &Subject, tracked: &Tracked, start: Bounds) -> Bounds {
+        let turn = self.turn(subject, tracked.standing.since);
+        let at = turn.map_or(tracked.standing.since, |turn| turn.sent);
+        let at = if at > start.at { at } else { tracked.at };
+        Bounds {
+            at,
+            earliest: tracked.unseen_from.map_or(at, |unseen| unseen.min(at)),
+            latest: at,
+        }
+    }
+
+    /// The run that was stamped so.
+    fn turn(&self, subject: &Subject, stamped: Utc) -> Option<Turn> {
+        self.topology
+            .probes_of(subject)
+            .filter_map(|probe| self.probes.get(probe))
+            .flat_map(|runs| &runs.turns)
+            .find(|turn| turn.stamped == stamped)
+            .copied()
+    }
+}
+
+/// When it was last seen to fail.
+fn last_failed(
+    topology: &Topology,
+    probes: &BTreeMap<ProbeId, Runs>,
+    subject: &Subject,
+) -> Option<Utc> {
+    topology
+        .probes_of(subject)
+        .filter_map(|probe| probes.get(probe)?.last_failed)
+        .max()
+}
+
+impl Tracked {
+    /// When it was sure that it works; `None` while it is not.
+    fn confirmed(&self, subject: &Subject, proof: Proof) -> Option<Utc> {
+        match subject {
+            Subject::Target(_) => Some(self.at),
+            Subject::Line(_) => {
+                let sure =
+                    proof.calls >= PROOF_CALLS && proof.last.since(proof.first) >= PROOF_SPAN;
+                sure.then_some(proof.last)
+            }
+        }
+    }
+}
+
+impl Proof {
+    fn hear(&mut self, sent: Utc, holds: bool) {
+        if !holds {
+            *self = Self::default();
+            return;
+        }
+        if self.calls == 0 {
+            self.first = sent;
+        }
+        self.calls = self.calls.saturating_add(1);
+        self.last = sent;
+    }
+}

@@ -1,0 +1,390 @@
+//! One cause, one incident, from the first failed probe to the first good one; a restart, a clock that is set
+//! and a relapse change none of it.
+
+use std::time::Duration;
+
+use vigie::engine::input::Input;
+use vigie::engine::plant::Plant;
+use vigie::health::standing::Subject;
+use vigie::incident::IncidentId;
+use vigie::incident::act::{Excluded, Phase, What};
+use vigie::incident::book::{Incident, State};
+use vigie::probe::Word;
+use vigie::time::Utc;
+
+use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
+
+const FIRST: IncidentId = IncidentId(1);
+
+fn line() -> Subject {
+    Subject::Line("119".into())
+}
+
+fn server(id: &str) -> Subject {
+    Subject::Target(id.into())
+}
+
+/// A world in which nothing happened for some minutes.
+fn calm(plant: Plant) -> World {
+    let mut world = World::watching(plant);
+    world.run_for(minutes(5));
+    assert_eq!(world.engine.book().incidents().count(), 0);
+    world
+}
+
+/// The whole telephony does not answer for so long.
+fn outage(world: &mut World, lasting: Duration) {
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Refuses);
+    }
+    world.run_for(lasting);
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Answers);
+    }
+}
+
+fn only(world: &World) -> &Incident {
+    let book = world.engine.book();
+    assert_eq!(
+        book.incidents().count(),
+        1,
+        "{:#?}",
+        book.incidents()
+            .map(|known| &known.members)
+            .collect::<Vec<_>>()
+    );
+    book.incident(FIRST).expect("the first")
+}
+
+#[test]
+fn an_outage_is_one_incident_with_the_bounds_of_its_ends() {
+    let mut world = calm(telephony(1));
+    let before = world.now.utc;
+    outage(&mut world, minutes(10));
+    let mended = world.now.utc;
+    assert_eq!(only(&world).state, State::Open);
+    world.run_for(minutes(5));
+    let incident = only(&world);
+    assert_eq!(incident.state, State::Restored);
+    assert_eq!(incident.phase, Phase::Monitoring);
+    for whom in [line(), server("xivo1"), server("xivo2")] {
+        assert!(incident.members.contains_key(&whom), "{whom:?}");
+    }
+    let span = incident.span_of(&line()).expect("the line was down");
+    let end = span.end.expect("it works again");
+    assert_eq!(span.word, Word::Down);
+    assert!(span.start.earliest <= before && before <= span.start.at);
+    assert!(
+        before.since(span.start.earliest) <= seconds(65),
+        "the last good call"
+    );
+    assert!(mended <= end.at && end.at.since(mended) <= seconds(35));
+    assert_eq!(end.earliest, end.at, "it was seen all the time");
+    let confirmed = incident.confirmed.expect("sure");
+    assert!(
+        confirmed.since(end.at) >= minutes(2),
+        "three calls over two minutes"
+    );
+    world.run_for(minutes(15));
+    assert_eq!(only(&world).state, State::Closed);
+}
+
+#[test]
+fn a_relapse_within_a_quarter_of_an_hour_is_the_same_incident_and_a_later_one_is_not() {
+    for (quiet, incidents) in [(minutes(10), 1), (minutes(25), 2)] {
+        let mut world = calm(telephony(2));
+        outage(&mut world, minutes(3));
+        world.run_for(quiet);
+        outage(&mut world, minutes(3));
+        world.run_for(minutes(5));
+        let book = world.engine.book();
+        assert_eq!(book.incidents().count(), incidents, "quiet for {quiet:?}");
+        let spans: usize = book
+            .incidents()
+            .map(|known| known.members[&line()].len())
+            .sum();
+        assert_eq!(spans, 2, "a relapse begins a new span and edits none");
+    }
+}
+
+#[test]
+fn neighbours_that_fall_together_are_one_incident_and_one_by_one_they_are_several() {
+    let plant = || {
+        let mut plant = telephony(3);
+        for number in 0..12 {
+            let id = format!("srv{number}");
+            let ping = hint(&format!("{id}/ping"), 5);
+            plant.targets.push(target(&id, &["switch"], vec![ping]));
+        }
+        plant
+    };
+    let mut world = calm(plant());
+    for number in 0..12 {
+        world.far_end(&format!("srv{number}/"), &FarEnd::Silent);
+    }
+    world.run_for(minutes(1));
+    assert_eq!(only(&world).members.len(), 12);
+
+    let mut world = calm(plant());
+    for number in 0..3 {
+        world.far_end(&format!("srv{number}/"), &FarEnd::Silent);
+        world.run_for(minutes(1));
+    }
+    assert_eq!(world.engine.book().incidents().count(), 3);
+}
+
+#[test]
+fn a_fallen_switch_is_the_cause_of_what_hangs_on_it() {
+    let mut world = calm(telephony(4));
+    for whom in ["switch", "patton", "xivo1", "xivo2"] {
+        world.far_end(whom, &FarEnd::Silent);
+    }
+    world.run_for(minutes(3));
+    let incident = only(&world);
+    assert_eq!(incident.cause, server("switch"));
+    assert!(incident.members.contains_key(&line()));
+}
+
+#[test]
+fn a_restart_at_any_moment_keeps_the_start_and_decides_nothing_twice() {
+    for seed in 0..30 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut world = calm(telephony(seed));
+        for whom in ["xivo1", "xivo2", "patton/call"] {
+            world.far_end(whom, &FarEnd::Refuses);
+        }
+        world.run_for(minutes(2) + Duration::from_millis(chance.u64(..120_000)));
+        let started = only(&world).started();
+        world.killed_and_back(Duration::from_millis(chance.u64(500..5_000)));
+        world.run_for(minutes(2));
+        assert_eq!(only(&world).started(), started, "seed {seed}");
+        for whom in ["xivo1", "xivo2", "patton/call"] {
+            world.far_end(whom, &FarEnd::Answers);
+        }
+        world.run_for(minutes(25));
+        let incident = only(&world);
+        assert_eq!(incident.state, State::Closed, "seed {seed}");
+        assert_eq!(
+            incident.members[&line()].len(),
+            1,
+            "seed {seed}: {incident:#?}"
+        );
+    }
+}
+
+#[test]
+fn an_end_that_nobody_watched_has_two_bounds() {
+    let mut world = calm(telephony(5));
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Refuses);
+    }
+    world.run_for(minutes(5));
+    let last_seen = world.now.utc;
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Answers);
+    }
+    world.killed_and_back(minutes(8));
+    world.run_for(minutes(6));
+    let span = only(&world).span_of(&line()).expect("down").clone();
+    let end = span.end.expect("it works again");
+    assert!(
+        last_seen.since(end.earliest) <= seconds(20),
+        "right after the last failed call"
+    );
+    assert!(end.at.since(last_seen) >= minutes(8));
+    let (best, worst) = (
+        span.at_best().expect("ended"),
+        span.at_worst().expect("ended"),
+    );
+    assert!(worst.checked_sub(best).expect("ordered") >= minutes(8));
+}
+
+#[test]
+fn a_clock_that_is_set_changes_no_duration() {
+    for by_hours in [-2_i64, 2] {
+        for moment in [seconds(2), minutes(3)] {
+            let mut world = calm(telephony(6));
+            let lasted = {
+                let mut world = calm(telephony(6));
+                outage(&mut world, minutes(10));
+                world.run_for(minutes(5));
+                only(&world).span_of(&line()).and_then(|span| span.lasted())
+            };
+            for whom in ["xivo1", "xivo2", "patton/call"] {
+                world.far_end(whom, &FarEnd::Refuses);
+            }
+            world.run_for(moment);
+            let by_ns = by_hours * 3_600_000_000_000;
+            world.now.utc = Utc(world.now.utc.0 + by_ns);
+            world.give(Input::ClockStepped { by_ns });
+            world.run_for(minutes(10).checked_sub(moment).expect("less"));
+            for whom in ["xivo1", "xivo2", "patton/call"] {
+                world.far_end(whom, &FarEnd::Answers);
+            }
+            world.run_for(minutes(5));
+            let span = only(&world).span_of(&line()).expect("down").clone();
+            assert_eq!(span.lasted(), lasted, "{by_hours} h, {moment:?} in");
+            assert!(span.at_worst().expect("ended") <= lasted.expect("ended") + seconds(65));
+        }
+    }
+}
+
+#[test]
+fn acts_of_people_are_facts_and_the_wrong_ones_are_refused() {
+    let mut world = calm(telephony(7));
+    outage(&mut world, minutes(3));
+    let (incident, into) = (FIRST, IncidentId(2));
+    let exclude = What::Exclude {
+        subject: line(),
+        from: Utc(0),
+        until: Utc(1),
+        reason: Excluded::Operator,
+        text: "ticket 4711".into(),
+        sha256: "ab".repeat(32),
+    };
+    let fact = world.act("karim", exclude).expect("proposed");
+    let refused = |refusal: Result<u64, _>| refusal.map_err(|words| format!("{words}"));
+    for (author, what, words) in [
+        ("", What::Acknowledge { incident }, "say who"),
+        (
+            "karim",
+            What::Acknowledge { incident: into },
+            "there is no incident 2",
+        ),
+        (
+            "karim",
+            What::Comment {
+                incident,
+                text: " ".into(),
+            },
+            "empty",
+        ),
+        (
+            "karim",
+            What::Merge { incident, into },
+            "there is no incident 2",
+        ),
+        (
+            "karim",
+            What::Merge {
+                incident,
+                into: incident,
+            },
+            "into itself",
+        ),
+        ("Karim ", What::Approve { fact }, "somebody else"),
+        ("lea", What::Approve { fact: 1 }, "no exclusion"),
+        (
+            "lea",
+            What::Split {
+                incident,
+                subjects: vec![],
+            },
+            "name some",
+        ),
+        (
+            "lea",
+            What::Maintain {
+                subjects: vec![line()],
+                from: Utc(2),
+                until: Utc(2),
+                text: "x".into(),
+            },
+            "ends before",
+        ),
+        (
+            "lea",
+            What::Attach {
+                incident,
+                name: "cdr.csv".into(),
+                sha256: "12".into(),
+            },
+            "SHA-256",
+        ),
+    ] {
+        let answer = refused(world.act(author, what.clone()));
+        assert!(
+            answer.as_ref().is_err_and(|said| said.contains(words)),
+            "{what:?}: {answer:?}"
+        );
+    }
+    world
+        .act("lea", What::Approve { fact })
+        .expect("a second person");
+    world
+        .act("lea", What::Acknowledge { incident })
+        .expect("known");
+    world
+        .act("karim", What::Acknowledge { incident })
+        .expect("known");
+    let check = |world: &World| {
+        let incident = only(world);
+        assert_eq!(
+            incident.acknowledged.as_ref().map(|ack| ack.by.as_str()),
+            Some("lea")
+        );
+        assert_eq!(world.engine.book().agreed().count(), 1);
+    };
+    check(&world);
+    world.killed_and_back(seconds(1));
+    check(&world);
+}
+
+#[test]
+fn what_people_split_and_merge_stays_whole() {
+    let mut world = calm(telephony(8));
+    outage(&mut world, minutes(3));
+    let members = only(&world).members.clone();
+    let subjects = vec![server("xivo2")];
+    world
+        .act(
+            "lea",
+            What::Split {
+                incident: FIRST,
+                subjects,
+            },
+        )
+        .expect("a member");
+    let book = world.engine.book();
+    let second = book.incident(IncidentId(2)).expect("split off");
+    assert_eq!(second.cause, server("xivo2"));
+    assert!(
+        !book
+            .incident(FIRST)
+            .expect("the rest")
+            .members
+            .contains_key(&server("xivo2"))
+    );
+    let (incident, into) = (IncidentId(2), FIRST);
+    world
+        .act("lea", What::Merge { incident, into })
+        .expect("both are there");
+    let book = world.engine.book();
+    assert_eq!(book.incident(FIRST).expect("whole").members, members);
+    assert_eq!(
+        book.incident(incident).expect("kept").merged_into,
+        Some(FIRST)
+    );
+    world.run_for(minutes(30));
+    assert_eq!(
+        world.engine.book().incident(FIRST).expect("whole").state,
+        State::Closed
+    );
+}
+
+#[test]
+fn a_degraded_line_has_an_incident_of_its_own_kind() {
+    let mut world = calm(telephony(9));
+    world.far_end("patton/call", &FarEnd::Limps);
+    world.run_for(minutes(5));
+    assert_eq!(only(&world).word(), Word::Degraded);
+    world.far_end("patton/call", &FarEnd::Refuses);
+    world.run_for(minutes(5));
+    world.far_end("patton/call", &FarEnd::Answers);
+    world.run_for(minutes(5));
+    let words: Vec<Word> = only(&world).members[&line()]
+        .iter()
+        .map(|span| span.word)
+        .collect();
+    assert_eq!(words, [Word::Degraded, Word::Down]);
+}
