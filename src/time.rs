@@ -81,6 +81,29 @@ impl Utc {
     }
 }
 
+/// A day of the contract, by the calendar of its place.
+pub type Day = jiff::civil::Date;
+
+/// The time of the contract: the plant, its hours and its judges are in metropolitan France.
+pub const ZONE: &str = "Europe/Paris";
+
+impl Utc {
+    /// The civil day that this moment belongs to.
+    #[must_use]
+    pub fn civil_day(self) -> Day {
+        self.civil().date()
+    }
+
+    /// The moment as a clock on the wall of the plant shows it.
+    #[must_use]
+    pub fn civil(self) -> jiff::civil::DateTime {
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default();
+        jiff::tz::TimeZone::get(ZONE)
+            .unwrap_or(jiff::tz::TimeZone::UTC)
+            .to_datetime(stamp)
+    }
+}
+
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", Duration::from_nanos(self.0))

@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use vigie::engine::fact::{BootId, Chain, Event, Fact};
+use vigie::engine::history::History;
 use vigie::engine::input::Input;
 use vigie::engine::plant::Plant;
 use vigie::health::standing::Subject;
 use vigie::incident::IncidentId;
 use vigie::incident::act::{Excluded, Phase, What};
 use vigie::incident::book::{Incident, State};
+use vigie::incident::step::{self, Step};
 use vigie::probe::Word;
-use vigie::time::Utc;
+use vigie::time::{Now, Utc};
 
 use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
 
@@ -387,4 +390,72 @@ fn a_degraded_line_has_an_incident_of_its_own_kind() {
         .map(|span| span.word)
         .collect();
     assert_eq!(words, [Word::Degraded, Word::Down]);
+}
+
+/// The journal as somebody reads it who was not there.
+fn read(facts: &[Fact]) -> History {
+    let mut history = History::default();
+    for fact in facts {
+        history.take(fact).expect("facts that can be read");
+    }
+    history
+}
+
+#[test]
+fn a_journal_is_held_against_its_own_facts() {
+    let mut world = calm(telephony(10));
+    outage(&mut world, minutes(4));
+    world.run_for(minutes(2));
+    world.killed_and_back(seconds(3));
+    world.run_for(minutes(20));
+    let history = read(&world.facts);
+    assert_eq!(history.differences(), []);
+    assert_eq!(
+        format!("{:?}", history.book()),
+        format!("{:?}", world.engine.book())
+    );
+    // Whoever writes facts may link them well: a start that is ten minutes late is found all the same.
+    let mut chain = Chain::new(BootId::from("one"));
+    let forged: Vec<Fact> = world
+        .facts
+        .iter()
+        .map(|fact| {
+            let mut event = fact.event().expect("ours");
+            if let Event::Incident(Step {
+                what: step::What::Opened(failed),
+                ..
+            }) = &mut event
+            {
+                failed.start.at = failed.start.at + minutes(10);
+            }
+            let now = Now {
+                instant: fact.boot,
+                utc: fact.utc,
+            };
+            chain.append(now, &event)
+        })
+        .collect();
+    let opened = forged
+        .iter()
+        .find(|fact| fact.payload.contains("\"opened\""))
+        .expect("an incident");
+    let found = read(&forged).differences().first().map(|first| first.fact);
+    assert_eq!(found, Some(opened.seq));
+}
+
+#[test]
+fn each_civil_day_is_sealed_once_with_the_hash_of_its_last_fact() {
+    let mut world = World::watching(telephony(11));
+    world.run_for(minutes(60 * 24));
+    world.killed_and_back(minutes(60 * 25));
+    world.run_for(minutes(5));
+    let history = read(&world.facts);
+    let days: Vec<&str> = history
+        .roots()
+        .iter()
+        .map(|root| root.day.as_str())
+        .collect();
+    assert_eq!(days, ["2026-11-24", "2026-11-25"]);
+    assert_eq!(history.differences(), []);
+    assert_eq!(history.unwatched().len(), 1, "{:?}", history.unwatched());
 }

@@ -18,13 +18,18 @@ mod check;
 mod demo;
 mod dial;
 mod impair;
+mod incident;
+mod incidents;
+mod journal;
 mod lab;
+mod ledger;
 mod probe;
 mod prompt;
 mod reload;
 mod run;
 mod serve;
 mod status;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -62,6 +67,14 @@ enum Verb {
     /// Learn, approve and test the announcements that calls must hear
     #[command(subcommand)]
     Prompt(prompt::Arguments),
+    /// List what happened: outages and their length
+    Incidents(incidents::Arguments),
+    /// Tell one incident, fact by fact, or do something about it
+    Incident(incident::Arguments),
+    /// Planned work, time not counted, corrections: by two people where a figure changes
+    Ledger(ledger::Arguments),
+    /// Hold the journal against its own facts
+    Verify(verify::Arguments),
     /// Explain a capture: ladders, and every figure of every RTP stream
     Analyse(analyse::Arguments),
     /// Start a simulated plant, watch it and show its page
@@ -95,6 +108,10 @@ pub fn main() -> ExitCode {
         Verb::Probe(arguments) => probe::run(arguments),
         Verb::Call(arguments) => call::run(arguments),
         Verb::Prompt(arguments) => prompt::run(arguments),
+        Verb::Incidents(arguments) => incidents::run(arguments),
+        Verb::Incident(arguments) => incident::run(arguments),
+        Verb::Ledger(arguments) => ledger::run(arguments),
+        Verb::Verify(arguments) => verify::run(arguments),
         Verb::Analyse(arguments) => analyse::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),

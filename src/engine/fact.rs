@@ -133,12 +133,24 @@ pub struct Configured {
     /// Probes that ask something else than before: what was known of them is forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<ProbeId>,
+    /// All targets and lines, as people know them.
+    #[serde(default)]
+    pub watched: Vec<Watched>,
     /// What rests on what, for the incidents that follow.
     #[serde(default)]
     pub topology: incident::cause::Topology,
     /// Targets and lines that are watched no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Subject>,
+}
+
+/// A target or a line, as whoever reads the journal alone has to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    pub subject: Subject,
+    pub name: String,
+    /// HO, HNO or N/C: which hours count. Lines count day and night.
+    pub support: String,
 }
 
 /// A probe's result as it is kept.

@@ -6,6 +6,7 @@ use super::input::ActToken;
 use super::output::Output;
 use crate::incident::act::Act;
 use crate::incident::book::Book;
+use crate::incident::step::Step;
 use crate::incident::watch::{Run, Watch};
 use crate::time::{Instant, Now, Utc};
 
@@ -52,6 +53,15 @@ impl Incidents {
         self.watch.stamped(utc);
     }
 
+    pub(super) const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The next decision, if there is one.
+    pub(super) fn due(&mut self, now: Utc) -> Option<Step> {
+        self.watch.due(now, &self.book)
+    }
+
     pub(super) const fn wake(&self) -> Option<Instant> {
         self.wake
     }
@@ -66,11 +76,7 @@ impl Engine {
 
     /// Makes a fact of everything that is to be decided now.
     pub(super) fn decide(&mut self, now: Now) {
-        loop {
-            let Incidents { book, watch, .. } = &mut self.incidents;
-            let Some(step) = watch.due(now.utc, book) else {
-                break;
-            };
+        while let Some(step) = self.incidents.due(now.utc) {
             self.record(now, &Event::Incident(step));
             self.is_dirty = true;
         }

@@ -9,6 +9,7 @@
 //! - Every `Output::Probe` is answered by exactly one `Input::ProbeDone` with its run.
 
 pub mod fact;
+pub mod history;
 mod incidents;
 pub mod input;
 pub mod output;
@@ -30,7 +31,7 @@ use crate::health::{Effect, Health, Seen};
 use crate::id::ProbeId;
 use crate::probe::{Failure, Verdict, Word};
 use crate::schedule::{self, Schedule, Start, Why};
-use crate::time::{Instant, Now, Utc};
+use crate::time::{Day, Instant, Now, Utc};
 use fact::{BootId, Chain, Configured, Event, Judged};
 use incidents::Incidents;
 use input::{Input, RunId};
@@ -89,6 +90,8 @@ pub struct Engine {
     tally: Tally,
     weeks: Weeks,
     incidents: Incidents,
+    /// Of the last fact.
+    day: Option<Day>,
     own_faults: BTreeMap<String, Failure>,
     stall: Option<own::Stall>,
     /// The wall clock was set, and nobody has confirmed it since.
@@ -133,6 +136,7 @@ impl Engine {
             tally: Tally::default(),
             weeks: Weeks::default(),
             incidents: Incidents::default(),
+            day: None,
             own_faults: BTreeMap::new(),
             stall: None,
             clock_stepped: false,
@@ -260,6 +264,7 @@ impl Engine {
             digest: wiring::digest(&self.plant),
             probes: probes.clone(),
             forgotten: forgotten.clone(),
+            watched: wiring::watched(&self.plant),
             topology: wiring::topology(&self.plant),
             dropped: dropped.clone(),
         };
@@ -491,11 +496,26 @@ impl Engine {
     }
 
     fn heartbeat(&mut self, now: Now) {
+        self.end_day(now);
         let late = std::mem::take(&mut self.late_max);
         let event = Event::Heartbeat {
             runs: self.verdicts,
             in_flight: self.schedule.in_flight() as u64,
             late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+        };
+        self.record(now, &event);
+    }
+
+    /// Seals the civil day that is over.
+    fn end_day(&mut self, now: Now) {
+        let today = now.utc.civil_day();
+        let Some(day) = self.day.replace(today).filter(|day| *day < today) else {
+            return;
+        };
+        let event = Event::DayRoot {
+            day: day.to_string(),
+            up_to: self.chain.seq,
+            hash: self.chain.hash.to_string(),
         };
         self.record(now, &event);
     }

@@ -39,6 +39,12 @@ impl Engine {
         self.chain.hash = fact.hash;
         self.committed = fact.seq;
         self.incidents.take(fact.seq, fact.utc, &event);
+        // A day that ended while nobody watched is sealed at the first heartbeat.
+        let is_sealed = matches!(event, Event::DayRoot { .. });
+        self.day = self
+            .day
+            .filter(|_| !is_sealed)
+            .or_else(|| Some(fact.utc.civil_day()));
         let at = self.boot_moment(now, fact);
         self.apply(at, fact.utc, event);
         Ok(())

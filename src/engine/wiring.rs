@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::fact::Hash;
+use super::fact::{Hash, Watched};
 use super::plant::{Plant, Probe, Role};
+use crate::health::standing::Subject;
 use crate::health::{self, LineSettings, ProbeSettings, TargetSettings};
 use crate::id::{ProbeId, TrunkId};
 use crate::incident::cause::{Resting, Topology};
@@ -111,6 +112,24 @@ fn sha256(text: &str) -> Hash {
 fn is_call(probe: &Probe) -> bool {
     probe.trunk.is_some() || probe.check.as_call().is_some()
 }
+
+/// All that is watched, as people know it.
+pub(super) fn watched(plant: &Plant) -> Vec<Watched> {
+    let targets = plant.targets.iter().map(|target| Watched {
+        subject: Subject::Target(target.id.clone()),
+        name: target.name.clone(),
+        support: target.support.clone(),
+    });
+    let lines = plant.lines.iter().map(|line| Watched {
+        subject: Subject::Line(line.id.clone()),
+        name: line.name.clone(),
+        support: DAY_AND_NIGHT.to_owned(),
+    });
+    targets.chain(lines).collect()
+}
+
+/// The hours of a line: callers call whenever they need to.
+const DAY_AND_NIGHT: &str = "HNO";
 
 /// What rests on what, for incidents.
 pub(super) fn topology(plant: &Plant) -> Topology {

@@ -122,6 +122,14 @@ impl Book {
             .filter(|proposal| proposal.approved_by.is_none())
     }
 
+    /// All that waits for a second person, by the number of its fact.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &Proposal)> {
+        self.proposals
+            .iter()
+            .filter(|(_, proposal)| proposal.approved_by.is_none())
+            .map(|(fact, proposal)| (*fact, proposal))
+    }
+
     /// Exclusions and corrections that two people agreed on, by the number of their fact.
     pub fn agreed(&self) -> impl Iterator<Item = (u64, &Proposal)> {
         self.proposals

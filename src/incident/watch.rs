@@ -287,20 +287,12 @@ impl Watch {
                     .place(book, subject, &tracked.standing, failed.start);
                 let (incident, what) = match place {
                     Place::New => (book.next(), What::Opened(failed)),
-                    Place::With(known) => (
-                        known,
-                        What::Joined {
-                            failed,
-                            is_cause: false,
-                        },
-                    ),
-                    Place::Under(known) => (
-                        known,
-                        What::Joined {
-                            failed,
-                            is_cause: true,
-                        },
-                    ),
+                    // What only limps may lame others and takes nobody down.
+                    Place::With(known) | Place::Under(known) => {
+                        let is_cause =
+                            matches!(place, Place::Under(_)) && failed.word == Word::Down;
+                        (known, What::Joined { failed, is_cause })
+                    }
                 };
                 step(incident, tracked.fact, what)
             }

@@ -120,6 +120,25 @@ impl Journal {
         })
     }
 
+    /// Reads the journal of `folder` from its first fact, verifying every link, beside a service that writes it.
+    ///
+    /// # Errors
+    /// There is none, it is damaged, or `take` refuses a fact.
+    pub async fn read(
+        folder: &Path,
+        take: impl FnMut(&Fact) -> Result<(), ReplayError>,
+    ) -> Result<u64, OpenError> {
+        let path = folder.join("facts.sqlite");
+        let mut connection =
+            table::connect_to_read(&path)
+                .await
+                .map_err(|error| OpenError::Unusable {
+                    path: path.display().to_string(),
+                    words: fault::of(&path, &error).words,
+                })?;
+        table::read(&mut connection, &path, take).await
+    }
+
     /// Queues a fact; never waits.
     pub fn append(&self, fact: Fact) {
         self.queue.push(fact);

@@ -34,6 +34,18 @@ pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnectio
         .await
 }
 
+/// Connects for reading alone.
+pub(super) async fn connect_to_read(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(READ_AHEAD)
+        .disable_statement_logging()
+        .connect()
+        .await
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "an error of the database is told as it is, the others as what they are"

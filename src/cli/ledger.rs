@@ -1,0 +1,160 @@
+//! `vigie ledger`: planned work, exclusions and corrections; what touches a figure needs two people.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::incident::digest;
+use super::journal::{Place, done, moment, subject};
+use super::say;
+use crate::health::standing::Subject;
+use crate::incident::act::{Excluded, What};
+use crate::probe::Word;
+use crate::time::Utc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// Who acts [default: the user who runs this]
+    #[arg(long, value_name = "NAME", global = true)]
+    by: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Args)]
+struct Window {
+    #[arg(long, value_parser = moment, value_name = "TIME")]
+    from: Utc,
+    #[arg(long, value_parser = moment, value_name = "TIME")]
+    until: Utc,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Announce planned work: alerts wait, and the time is counted apart
+    Maintain {
+        #[arg(required = true, value_parser = subject, value_name = "TARGET|line:NAME")]
+        subjects: Vec<Subject>,
+        #[command(flatten)]
+        window: Window,
+        #[arg(long, value_name = "WHY")]
+        why: String,
+    },
+    /// Propose time that the contract does not count
+    Exclude {
+        #[arg(value_parser = subject, value_name = "TARGET|line:NAME")]
+        subject: Subject,
+        #[command(flatten)]
+        window: Window,
+        /// `maintenance`, `operator`, `access_refused` or `force_majeure`
+        #[arg(long, value_parser = reason)]
+        reason: Excluded,
+        #[arg(long, value_name = "WHY")]
+        why: String,
+        /// What proves it: the operator's ticket, the refusal
+        #[arg(long, value_name = "FILE")]
+        document: PathBuf,
+    },
+    /// Propose what it really was, whatever was seen; the raw figure stays
+    Correct {
+        #[arg(value_parser = subject, value_name = "TARGET|line:NAME")]
+        subject: Subject,
+        #[command(flatten)]
+        window: Window,
+        /// good, degraded, down or blind
+        #[arg(long, value_parser = state)]
+        word: Word,
+        #[arg(long, value_name = "WHY")]
+        why: String,
+    },
+    /// Agree with the exclusion or correction of that fact; its author cannot
+    Approve { fact: u64 },
+    /// Disagree with it
+    Reject {
+        fact: u64,
+        #[arg(long, value_name = "WHY")]
+        why: String,
+    },
+    /// What waits for a second person
+    Waiting,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let what = match arguments.verb {
+        Verb::Maintain {
+            subjects,
+            window,
+            why,
+        } => What::Maintain {
+            subjects,
+            from: window.from,
+            until: window.until,
+            text: why,
+        },
+        Verb::Exclude {
+            subject,
+            window,
+            reason,
+            why,
+            document,
+        } => What::Exclude {
+            subject,
+            from: window.from,
+            until: window.until,
+            reason,
+            text: why,
+            sha256: digest(&document)?,
+        },
+        Verb::Correct {
+            subject,
+            window,
+            word,
+            why,
+        } => What::Correct {
+            subject,
+            from: window.from,
+            until: window.until,
+            word,
+            text: why,
+        },
+        Verb::Approve { fact } => What::Approve { fact },
+        Verb::Reject { fact, why } => What::Reject { fact, text: why },
+        Verb::Waiting => return waiting(&arguments.place),
+    };
+    let two = matches!(what, What::Exclude { .. } | What::Correct { .. });
+    let fact = arguments.place.act(arguments.by, what)?;
+    done(fact);
+    if two {
+        say(&format!(
+            "in force once somebody else says: vigie ledger approve {fact}"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn waiting(place: &Place) -> anyhow::Result<ExitCode> {
+    let history = place.history()?;
+    for (fact, proposal) in history.book().waiting() {
+        let text = serde_json::to_string(&proposal.act)?;
+        say(&format!("{fact:>7}  {text}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reason(text: &str) -> Result<Excluded, String> {
+    match text {
+        "maintenance" => Ok(Excluded::Maintenance),
+        "operator" => Ok(Excluded::Operator),
+        "access_refused" => Ok(Excluded::AccessRefused),
+        "force_majeure" => Ok(Excluded::ForceMajeure),
+        _ => Err("write maintenance, operator, access_refused or force_majeure".to_owned()),
+    }
+}
+
+fn state(text: &str) -> Result<Word, String> {
+    Word::ALL
+        .into_iter()
+        .find(|word| word.as_str() == text)
+        .ok_or_else(|| "write good, degraded, down or blind".to_owned())
+}
