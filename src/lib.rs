@@ -28,6 +28,8 @@ pub mod schedule;
 
 pub mod incident;
 
+pub mod sla;
+
 pub mod board;
 pub mod engine;
 

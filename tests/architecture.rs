@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("health", &["probe"]),
     ("schedule", &[]),
     ("incident", &["health", "probe"]),
+    ("sla", &["incident", "health", "probe"]),
     ("board", &["health", "probe"]),
     (
         "engine",
