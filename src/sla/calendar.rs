@@ -349,7 +349,10 @@ pub fn day_of(zone: &TimeZone, at: Utc) -> Option<Date> {
     timestamp(at).map(|stamp| zone.to_datetime(stamp).date())
 }
 
-fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<T: std::fmt::Display, S: Serializer>(
+    value: &T,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 

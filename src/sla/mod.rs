@@ -6,5 +6,8 @@
 //! chosen where they are shown.
 
 pub mod calendar;
+pub mod clock;
+pub mod contract;
+pub mod exclusion;
 pub mod holiday;
 pub mod interval;
