@@ -35,17 +35,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schedule", &[]),
     ("incident", &["health", "probe"]),
     ("sla", &["incident", "health", "probe"]),
-    ("board", &["health", "probe"]),
+    ("board", &["incident", "health", "probe"]),
     (
         "engine",
         &[
-            "board", "incident", "health", "schedule", "probe", "load", "quality",
+            "board", "sla", "incident", "health", "schedule", "probe", "load", "quality",
         ],
     ),
     (
         "config",
         &[
-            "engine", "board", "health", "schedule", "probe", "load", "sip", "quality",
+            "engine", "board", "sla", "health", "schedule", "probe", "load", "sip", "quality",
         ],
     ),
     ("lab", &["calls", "sip", "sdp", "rtp", "audio"]),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use vigie::engine::clocks::Passed;
 use vigie::engine::fact::{BootId, Chain, Event, Fact};
 use vigie::engine::history::History;
 use vigie::engine::input::Input;
@@ -13,6 +14,7 @@ use vigie::incident::act::{Excluded, Phase, What};
 use vigie::incident::book::{Incident, State};
 use vigie::incident::step::{self, Step};
 use vigie::probe::Word;
+use vigie::sla::contract::Indicator;
 use vigie::time::{Now, Utc};
 
 use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
@@ -458,4 +460,48 @@ fn each_civil_day_is_sealed_once_with_the_hash_of_its_last_fact() {
     assert_eq!(days, ["2026-11-24", "2026-11-25"]);
     assert_eq!(history.differences(), []);
     assert_eq!(history.unwatched().len(), 1, "{:?}", history.unwatched());
+}
+
+#[test]
+fn a_clock_warns_at_three_quarters_of_its_time_and_tells_when_it_is_over() {
+    let mut world = calm(telephony(12));
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Refuses);
+    }
+    world.run_for(minutes(50));
+    world.killed_and_back(seconds(3));
+    world.run_for(minutes(85));
+    let start = |indicator: Indicator| {
+        let members = &only(&world).members;
+        let counted = members.iter().filter(|(subject, _)| {
+            matches!(subject, Subject::Line(_)) == (indicator == Indicator::Ic6)
+        });
+        let down = counted
+            .flat_map(|(_, spans)| spans)
+            .filter(|span| span.word == Word::Down);
+        down.map(|span| span.start.at).min().expect("down")
+    };
+    let marks: Vec<(Indicator, Passed, u64, u64)> = world
+        .facts
+        .iter()
+        .filter_map(|fact| match fact.event().expect("ours") {
+            Event::Clock(mark) => Some((
+                mark.indicator,
+                mark.passed,
+                mark.at.since(start(mark.indicator)).as_secs() / 60,
+                fact.utc.since(mark.at).as_secs(),
+            )),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        marks,
+        [
+            (Indicator::Ic6, Passed::AtRisk, 45, 0),
+            (Indicator::Ic6, Passed::Breached, 60, 0),
+            (Indicator::Ic5, Passed::AtRisk, 90, 0),
+            (Indicator::Ic5, Passed::Breached, 120, 0),
+        ],
+        "each once, when it was passed, across a restart"
+    );
 }

@@ -94,6 +94,7 @@ fn view(answer: Answer, state: Word, now: Now, fact: u64) -> View {
             failure: None,
         }],
         targets: Vec::new(),
+        incidents: Vec::new(),
         own_faults: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use vigie::engine::plant::{Plant, Role};
 use vigie::health::standing::Subject;
 use vigie::id::Seed;
 use vigie::probe::Word;
+use vigie::sla::contract::Terms;
 use vigie::time::Instant;
 
 use crate::support::world::{FarEnd, World, hint, minutes, seconds, target, telephony};
@@ -173,6 +174,7 @@ fn six_hundred_and_fifty_targets_dropped_at_once_are_seen_within_fifteen_seconds
         targets,
         lines: Vec::new(),
         trunks: Vec::new(),
+        terms: Terms::default(),
     });
     world.run_for(seconds(30));
     let from = world.now.instant;
@@ -209,6 +211,7 @@ fn probes_of_a_big_plant_never_leave_as_a_herd() {
         targets,
         lines: Vec::new(),
         trunks: Vec::new(),
+        terms: Terms::default(),
     });
     world.run_for(minutes(1));
     world.starts.clear();

@@ -9,6 +9,7 @@ use vigie::probe::call::Settings;
 use vigie::probe::{Check, Failure, Word};
 use vigie::quality::limits::Limit;
 use vigie::quality::metric::Metric;
+use vigie::sla::contract::Terms;
 
 use crate::support::world::{FarEnd, World, call, minutes, seconds, target};
 
@@ -23,6 +24,7 @@ fn a_line() -> Plant {
         targets: vec![target("line", &[], vec![the_call(|_| {})])],
         lines: Vec::new(),
         trunks: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LineId, ProbeId, TargetId};
+use crate::incident::IncidentId;
+use crate::incident::act::{Audience, Phase};
 use crate::probe::icmp::Expect;
 use crate::probe::{Failure, Measure, Word};
 use crate::time::{Instant, Utc};
@@ -39,6 +41,8 @@ pub struct View {
     pub since: Utc,
     pub lines: Vec<LineView>,
     pub targets: Vec<TargetView>,
+    /// Those that are not closed, newest first.
+    pub incidents: Vec<IncidentView>,
     /// Faults of our own that are open now, in words (storage, clock, overload).
     pub own_faults: Vec<Failure>,
 }
@@ -93,6 +97,44 @@ pub struct TargetView {
     /// The parent whose failure explains this one.
     pub because_of: Option<TargetId>,
     pub probes: Vec<ProbeView>,
+}
+
+/// An incident that is not closed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IncidentView {
+    pub id: IncidentId,
+    /// What failed first, or what the others rest on, as people name it.
+    pub cause: String,
+    /// The worst that it still is; good once all works again.
+    #[serde(rename = "verdict")]
+    pub state: Word,
+    pub phase: Phase,
+    pub audience: Audience,
+    /// T0: send time of the first failed probe.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Utc,
+    /// T1.
+    #[serde(serialize_with = "rfc3339")]
+    pub detected: Utc,
+    /// T5, once all works again.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub restored: Option<Utc>,
+    pub in_hand: Option<String>,
+    /// All that fails or failed of it.
+    pub hit: Vec<String>,
+    pub clocks: Vec<ClockView>,
+}
+
+/// A restoration clock of the contract that runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockView {
+    /// `IC6`.
+    pub indicator: &'static str,
+    /// When its time is over.
+    #[serde(serialize_with = "rfc3339")]
+    pub deadline: Utc,
+    pub at_risk: bool,
+    pub breached: bool,
 }
 
 /// The last result of one probe.

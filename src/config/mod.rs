@@ -36,6 +36,7 @@ use toml::de::DeTable;
 
 use crate::engine::plant::{self, Plant};
 use crate::id::ProbeId;
+use crate::sla::contract::Terms;
 use context::Context;
 use error::Place;
 use reader::{Findings, Section};
@@ -177,6 +178,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         seed: head.map_or(crate::id::Seed(119), |head| head.seed),
         targets: targets.into_iter().map(|read| read.target).collect(),
         lines: lines.into_iter().map(|read| read.line).collect(),
+        terms: Terms::default(),
         trunks: trunks
             .iter()
             .map(|trunk| plant::Trunk {

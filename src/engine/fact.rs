@@ -101,6 +101,8 @@ pub enum Event {
     },
     /// A decision about an incident.
     Incident(incident::step::Step),
+    /// The restoration clock of one passed a mark.
+    Clock(super::clocks::Mark),
     /// What a person did about one.
     Act(incident::act::Act),
     /// The civil day of the contract is over; whoever keeps this hash elsewhere can prove that nothing of it was
@@ -226,6 +228,7 @@ impl Event {
             Self::OwnFaultEnded { .. } => "own_fault_ended",
             Self::ClockStepped { .. } => "clock_stepped",
             Self::Incident(_) => "incident",
+            Self::Clock(_) => "clock",
             Self::Act(_) => "act",
             Self::DayRoot { .. } => "day_root",
             Self::Heartbeat { .. } => "heartbeat",

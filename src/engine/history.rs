@@ -104,6 +104,7 @@ impl History {
             | Event::OwnFaultBegan { .. }
             | Event::OwnFaultEnded { .. }
             | Event::ClockStepped { .. }
+            | Event::Clock(_)
             | Event::Heartbeat { .. } => {}
         }
         self.incidents.take(fact.seq, fact.utc, &event);

@@ -1,6 +1,7 @@
 //! Incidents inside the engine: facts go in, decisions come out and become facts.
 
 use super::Engine;
+use super::clocks::Marks;
 use super::fact::{Configured, Event};
 use super::input::ActToken;
 use super::output::Output;
@@ -15,6 +16,7 @@ use crate::time::{Instant, Now, Utc};
 pub(super) struct Incidents {
     book: Book,
     watch: Watch,
+    pub(super) marks: Marks,
     /// When something is to be decided although nothing happens.
     wake: Option<Instant>,
 }
@@ -37,9 +39,17 @@ impl Incidents {
             Event::ClockStepped { by_ns } => {
                 self.watch.clock_stepped(*by_ns);
                 self.book.clock_stepped(*by_ns);
+                self.marks.changed();
             }
-            Event::Incident(step) => self.book.decide(seq, utc, step),
-            Event::Act(act) => self.book.act(seq, utc, act),
+            Event::Incident(step) => {
+                self.book.decide(seq, utc, step);
+                self.marks.changed();
+            }
+            Event::Clock(mark) => self.marks.passed(mark),
+            Event::Act(act) => {
+                self.book.act(seq, utc, act);
+                self.marks.changed();
+            }
             Event::ServiceStopped
             | Event::Tally { .. }
             | Event::BlindBegan { .. }
@@ -80,10 +90,18 @@ impl Engine {
             self.record(now, &Event::Incident(step));
             self.is_dirty = true;
         }
-        let Incidents { book, watch, wake } = &mut self.incidents;
-        *wake = watch
-            .deadline(book)
-            .map(|at| now.instant + at.since(now.utc));
+    }
+
+    /// Remembers when something is to be decided although nothing happens.
+    pub(super) fn sleep(&mut self, now: Now) {
+        let Incidents {
+            book,
+            watch,
+            marks,
+            wake,
+        } = &mut self.incidents;
+        let next = watch.deadline(book).into_iter().chain(marks.next_at());
+        *wake = next.min().map(|at| now.instant + at.since(now.utc));
     }
 
     pub(super) fn act(&mut self, now: Now, token: ActToken, act: Act) {

@@ -8,6 +8,7 @@
 //! - `Output::Publish` is shown once `view.fact` is committed; a newer view replaces one that waits.
 //! - Every `Output::Probe` is answered by exactly one `Input::ProbeDone` with its run.
 
+pub mod clocks;
 pub mod fact;
 pub mod history;
 mod incidents;
@@ -176,6 +177,8 @@ impl Engine {
         if self.watching.is_some() {
             self.advance(now);
             self.decide(now);
+            self.pass_marks(now);
+            self.sleep(now);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::id::{LineId, ProbeId, Seed, TargetId, TrunkId};
 use crate::probe::Check;
 use crate::probe::icmp::Expect;
+use crate::sla::contract::Terms;
 
 /// All that is watched.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Plant {
     pub lines: Vec<Line>,
     /// What is known of trunks that probes name; another carries as many calls as a schedule allows by itself.
     pub trunks: Vec<Trunk>,
+    /// What the restoration clocks run by.
+    pub terms: Terms,
 }
 
 /// How much of a trunk is ours.

@@ -34,6 +34,7 @@ impl Engine {
                 .iter()
                 .map(|target| self.target(target))
                 .collect(),
+            incidents: self.incidents_now(now.utc),
             own_faults,
         }
     }

@@ -104,6 +104,7 @@ impl Engine {
             Event::ServiceStopped
             | Event::ClockStepped { .. }
             | Event::Incident(_)
+            | Event::Clock(_)
             | Event::Act(_)
             | Event::DayRoot { .. } => {}
         }

@@ -74,6 +74,13 @@ pub struct Calendars {
     pub hno: Calendar,
 }
 
+/// All that figures are counted by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Terms {
+    pub contract: Contract,
+    pub calendars: Calendars,
+}
+
 /// One version of what was signed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Profile {

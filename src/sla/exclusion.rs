@@ -5,19 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, Intervals};
-
-/// Why it is not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ground {
-    /// Work that was agreed beforehand.
-    Maintenance,
-    /// The operator's outage, with its ticket.
-    Operator,
-    /// The customer did not let us in.
-    AccessRefused,
-    ForceMajeure,
-}
+pub use crate::incident::act::Excluded as Ground;
 
 /// What is put forward; [`Exclusion::agreed`] judges it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

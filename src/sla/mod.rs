@@ -11,3 +11,4 @@ pub mod contract;
 pub mod exclusion;
 pub mod holiday;
 pub mod interval;
+pub mod outage;

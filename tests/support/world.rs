@@ -16,6 +16,7 @@ use vigie::id::{ProbeId, Seed, TargetId, TrunkId};
 use vigie::incident::act::{self, Act, Refusal};
 use vigie::probe::{Blame, Check, EXCLUDED, Failure, Verdict, WRONG_PASSWORD, Word, call, icmp};
 use vigie::sip::emergency;
+use vigie::sla::contract::Terms;
 use vigie::time::{Instant, Now, Utc};
 
 /// 2026-11-24 00:00:00 UTC.
@@ -264,6 +265,7 @@ impl World {
             | Event::OwnFaultBegan { .. }
             | Event::OwnFaultEnded { .. }
             | Event::ClockStepped { .. }
+            | Event::Clock(_)
             | Event::Incident(_)
             | Event::Act(_)
             | Event::DayRoot { .. }
@@ -526,6 +528,7 @@ pub(crate) fn telephony(seed: u64) -> Plant {
             ],
         }],
         trunks: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

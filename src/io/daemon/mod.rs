@@ -185,6 +185,7 @@ fn starting(now: Now, plant: &str) -> View {
         since: now.utc,
         lines: Vec::new(),
         targets: Vec::new(),
+        incidents: Vec::new(),
         own_faults: Vec::new(),
     }
 }

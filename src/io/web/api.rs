@@ -33,6 +33,11 @@ pub(super) async fn status(State(pages): State<Pages>) -> Response {
     .into_response()
 }
 
+/// `GET /api/v1/incidents`: those that are not closed, with their clocks; older ones are in the journal.
+pub(super) async fn incidents(State(pages): State<Pages>) -> Response {
+    Json(&pages.view().incidents).into_response()
+}
+
 #[derive(Serialize)]
 struct Health<'a> {
     ok: bool,

@@ -339,6 +339,7 @@ pub(super) mod tests {
                 because_of: None,
                 probes: Vec::new(),
             }],
+            incidents: Vec::new(),
             own_faults: Vec::new(),
         }
     }

@@ -65,6 +65,7 @@ fn routes(pages: Pages, closed: tokio::sync::watch::Receiver<bool>) -> Router {
         .route("/static/icon.svg", get(board::icon))
         .route("/healthz", get(api::health))
         .route("/api/v1/status", get(api::status))
+        .route("/api/v1/incidents", get(api::incidents))
         .route("/metrics", get(metrics::scrape));
     if pages.lab.is_some() {
         router = router

@@ -1,0 +1,201 @@
+//! The restoration clocks while they run: who is warned before the time of the contract is over, and when it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::fact::Event;
+use super::plant::Plant;
+use crate::board::view::{ClockView, IncidentView};
+use crate::health::standing::Subject;
+use crate::incident::IncidentId;
+use crate::incident::book::{Incident, State};
+use crate::sla::clock::{Clock, Outage};
+use crate::sla::contract::{Indicator, Support};
+use crate::sla::interval::Intervals;
+use crate::sla::outage::{Known, of_incident};
+use crate::time::{Now, Utc};
+
+/// A clock passed a mark.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mark {
+    pub incident: IncidentId,
+    pub indicator: Indicator,
+    pub passed: Passed,
+    /// When it did.
+    pub at: Utc,
+    /// When its time is over.
+    pub deadline: Utc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passed {
+    /// So much of the time is used that a fail-over fits just in.
+    AtRisk,
+    Breached,
+}
+
+/// What is known of the marks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    passed: Vec<(IncidentId, Indicator, Passed)>,
+    /// Incidents changed since the next mark was looked for.
+    is_stale: bool,
+    next: Option<Mark>,
+}
+
+impl Marks {
+    pub(super) fn changed(&mut self) {
+        self.is_stale = true;
+    }
+
+    pub(super) fn passed(&mut self, mark: &Mark) {
+        self.passed
+            .push((mark.incident, mark.indicator, mark.passed));
+        self.is_stale = true;
+    }
+
+    /// When the next one is passed.
+    pub(super) fn next_at(&self) -> Option<Utc> {
+        self.next.as_ref().map(|mark| mark.at)
+    }
+}
+
+impl Engine {
+    /// Makes a fact of every mark that is passed by now.
+    pub(super) fn pass_marks(&mut self, now: Now) {
+        loop {
+            if std::mem::take(&mut self.incidents.marks.is_stale) {
+                self.incidents.marks.next = self.next_mark(now.utc);
+            }
+            let due = self.incidents.marks.next.take_if(|mark| mark.at <= now.utc);
+            let Some(mark) = due else {
+                return;
+            };
+            self.record(now, &Event::Clock(mark));
+            self.is_dirty = true;
+        }
+    }
+
+    fn next_mark(&self, now: Utc) -> Option<Mark> {
+        let open = self
+            .book()
+            .current()
+            .filter(|incident| incident.state == State::Open);
+        open.flat_map(|incident| self.marks_of(incident, now))
+            .min_by_key(|mark| mark.at)
+    }
+
+    fn marks_of(&self, incident: &Incident, now: Utc) -> Vec<Mark> {
+        let profile = self.plant.terms.contract.in_force(now);
+        let mut marks = Vec::new();
+        for outage in self.outages(incident, now) {
+            let clock = Clock::new(&outage, profile, &self.plant.terms.calendars);
+            let Some((clock, None)) = clock.map(|clock| (clock, outage.end())) else {
+                continue;
+            };
+            let Some(deadline) = clock.deadline() else {
+                continue;
+            };
+            let risk = clock.at_risk_at().map(|at| (Passed::AtRisk, at));
+            for (passed, at) in risk.into_iter().chain([(Passed::Breached, deadline)]) {
+                let key = (incident.id, outage.indicator, passed);
+                if !self.incidents.marks.passed.contains(&key) {
+                    marks.push(Mark {
+                        incident: incident.id,
+                        indicator: outage.indicator,
+                        passed,
+                        at,
+                        deadline,
+                    });
+                }
+            }
+        }
+        marks
+    }
+
+    /// The incidents that are not closed, as pages show them.
+    pub(super) fn incidents_now(&self, now: Utc) -> Vec<IncidentView> {
+        self.book()
+            .current()
+            .map(|incident| IncidentView {
+                id: incident.id,
+                cause: known(&self.plant, &incident.cause).name.to_owned(),
+                state: incident.word(),
+                phase: incident.phase,
+                audience: incident.audience,
+                since: incident
+                    .started()
+                    .map_or(incident.detected, |start| start.at),
+                detected: incident.detected,
+                restored: incident.ended().map(|end| end.at),
+                in_hand: incident.acknowledged.as_ref().map(|ack| ack.by.clone()),
+                hit: incident
+                    .members
+                    .keys()
+                    .map(|subject| known(&self.plant, subject).name.to_owned())
+                    .collect(),
+                clocks: self.clocks_now(incident, now),
+            })
+            .collect()
+    }
+
+    fn clocks_now(&self, incident: &Incident, now: Utc) -> Vec<ClockView> {
+        if incident.state != State::Open {
+            return Vec::new();
+        }
+        let terms = &self.plant.terms;
+        let profile = terms.contract.in_force(now);
+        self.outages(incident, now)
+            .iter()
+            .filter(|outage| outage.end().is_none())
+            .filter_map(|outage| {
+                let clock = Clock::new(outage, profile, &terms.calendars)?;
+                let deadline = clock.deadline()?;
+                Some(ClockView {
+                    indicator: outage.indicator.as_str(),
+                    deadline,
+                    at_risk: clock.at_risk_at().is_some_and(|at| at <= now),
+                    breached: deadline <= now,
+                })
+            })
+            .collect()
+    }
+
+    /// What the contract counts of an incident, as far as it is known.
+    #[must_use]
+    pub fn outages(&self, incident: &Incident, now: Utc) -> Vec<Outage> {
+        let profile = self.plant.terms.contract.in_force(now);
+        of_incident(
+            incident,
+            self.book(),
+            &Intervals::default(),
+            profile,
+            |subject| known(&self.plant, subject),
+        )
+    }
+}
+
+/// An incident may outlive what it is about.
+const DROPPED: &str = "no longer watched";
+
+fn known<'p>(plant: &'p Plant, subject: &Subject) -> Known<'p> {
+    match subject {
+        Subject::Line(id) => {
+            let line = plant.lines.iter().find(|line| line.id == *id);
+            Known {
+                name: line.map_or(DROPPED, |line| &line.name),
+                support: Support::Hno,
+            }
+        }
+        Subject::Target(id) => {
+            let target = plant.targets.iter().find(|target| target.id == *id);
+            Known {
+                name: target.map_or(DROPPED, |target| &target.name),
+                support: target
+                    .and_then(|target| Support::named(&target.support))
+                    .unwrap_or(Support::Untold),
+            }
+        }
+    }
+}

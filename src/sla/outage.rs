@@ -1,0 +1,118 @@
+//! From an incident to what the contract counts of it: one outage for each indicator that it touches.
+
+use std::collections::BTreeMap;
+
+use super::clock::Outage;
+use super::contract::{Indicator, Profile, Support};
+use super::exclusion::Exclusion;
+use super::interval::{Interval, Intervals};
+use crate::health::standing::Subject;
+use crate::incident::act::What;
+use crate::incident::book::{Book, Incident};
+use crate::incident::span::Span;
+
+/// A target or line, as the contract knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<'n> {
+    pub name: &'n str,
+    pub support: Support,
+}
+
+impl Profile {
+    /// The indicator that an outage of this counts for.
+    #[must_use]
+    pub fn of_subject(&self, subject: &Subject) -> Indicator {
+        match subject {
+            Subject::Line(_) => Indicator::Ic6,
+            Subject::Target(id) => self.of_target(id.as_str()),
+        }
+    }
+}
+
+/// What `incident` is for the contract: the failures of its lines, of its web site, of the rest.
+#[must_use]
+pub fn of_incident<'n>(
+    incident: &Incident,
+    book: &Book,
+    blind: &Intervals,
+    profile: &Profile,
+    known: impl Fn(&Subject) -> Known<'n>,
+) -> Vec<Outage> {
+    let mut outages: BTreeMap<Indicator, Outage> = BTreeMap::new();
+    for (subject, spans) in &incident.members {
+        let indicator = profile.of_subject(subject);
+        let Known { name, support } = known(subject);
+        let outage = outages.entry(indicator).or_insert_with(|| Outage {
+            incident: incident.id,
+            indicator,
+            subject: name.to_owned(),
+            support,
+            spans: Vec::new(),
+            detected: Some(incident.detected),
+            declared: incident.declared,
+            exclusions: Vec::new(),
+            blind: blind.clone(),
+            facts: Vec::new(),
+        });
+        if *subject == incident.cause {
+            name.clone_into(&mut outage.subject);
+        }
+        // Of several hours the longest: a figure may be too severe then, never too kind.
+        if support != Support::Ho {
+            outage.support = support;
+        }
+        outage.spans.extend(spans.iter().cloned());
+        outage.exclusions.extend(exclusions(book, subject, spans));
+    }
+    outages
+        .into_values()
+        .map(|mut outage| {
+            outage.spans.sort_by_key(|span| span.start.at);
+            outage.facts = facts(&outage);
+            outage
+        })
+        .collect()
+}
+
+fn facts(outage: &Outage) -> Vec<u64> {
+    let of_spans = outage.spans.iter().flat_map(|span| &span.facts).copied();
+    let of_exclusions = outage.exclusions.iter().map(|exclusion| exclusion.fact);
+    let mut facts: Vec<u64> = of_spans.chain(of_exclusions).collect();
+    facts.sort_unstable();
+    facts.dedup();
+    facts
+}
+
+/// What two people agreed on for this subject, as far as it touches these spans.
+fn exclusions(book: &Book, subject: &Subject, spans: &[Span]) -> Vec<Exclusion> {
+    let touches = |time: Interval| {
+        spans.iter().any(|span| {
+            span.start.earliest < time.until && span.end.is_none_or(|end| time.from < end.latest)
+        })
+    };
+    book.agreed()
+        .filter_map(|(fact, proposal)| {
+            let What::Exclude {
+                subject: of,
+                from,
+                until,
+                reason,
+                text,
+                sha256,
+            } = &proposal.act.what
+            else {
+                return None;
+            };
+            let time = Interval::new(*from, *until);
+            (of == subject && touches(time)).then(|| Exclusion {
+                fact,
+                time,
+                ground: *reason,
+                author: proposal.act.author.clone(),
+                approver: proposal.approved_by.clone().unwrap_or_default(),
+                reason: text.clone(),
+                sha256: sha256.clone(),
+            })
+        })
+        .collect()
+}
