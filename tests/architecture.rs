@@ -124,6 +124,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("pcap_parser", &["capture"]),
     ("etherparse", &["capture"]),
     ("sdp_types", &["sdp"]),
+    ("csv", &["sla/ticket"]),
     ("toml", &["config", "cli"]),
     ("sqlx", &["io/store"]),
     ("askama", &["io/web"]),

@@ -332,7 +332,7 @@ fn timestamp(at: Utc) -> Option<Timestamp> {
     Timestamp::from_nanosecond(i128::from(at.0)).ok()
 }
 
-fn utc(stamp: Timestamp) -> Option<Utc> {
+pub(super) fn utc(stamp: Timestamp) -> Option<Utc> {
     i64::try_from(stamp.as_nanosecond()).ok().map(Utc)
 }
 

@@ -12,3 +12,5 @@ pub mod exclusion;
 pub mod holiday;
 pub mod interval;
 pub mod outage;
+pub mod ledger;
+pub mod ticket;
