@@ -31,6 +31,9 @@ pub mod incident;
 pub mod sla;
 
 pub mod board;
+
+pub mod alert;
+
 pub mod engine;
 
 pub mod capture;

@@ -36,6 +36,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("incident", &["health", "probe"]),
     ("sla", &["incident", "health", "probe"]),
     ("board", &["incident", "health", "probe"]),
+    ("board", &["health", "probe"]),
+    // The hours, durations and failures of an alert read as those of the page.
+    ("alert", &["board", "incident", "health", "probe"]),
     (
         "engine",
         &[
