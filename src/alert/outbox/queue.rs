@@ -62,35 +62,57 @@ impl Message {
 }
 
 impl Queue {
-    /// The ids that leave together now; `None`: nothing does.
+    /// The ids that leave together now; `None`: nothing does. What was refused of the same keys leaves with them, so
+    /// that no alarm arrives after its own end.
     pub(super) fn ready(&self, digest: Duration, now: Utc) -> Option<Vec<String>> {
-        let is_blocked = self.messages.iter().any(|message| !message.refused);
         let in_digest = self
             .last_queued
             .is_some_and(|last| !has_passed(last, digest, now));
-        if is_blocked || in_digest {
+        if self.is_blocked() || in_digest {
             return None;
         }
-        let free = self
+        let free: Vec<&Notice> = self
             .waiting
             .iter()
-            .filter(|waiting| waiting.held_until.is_none_or(|until| until <= now));
-        let notices: Vec<String> = free.map(|waiting| waiting.notice.id.clone()).collect();
-        (!notices.is_empty()).then_some(notices)
+            .filter(|waiting| waiting.held_until.is_none_or(|until| until <= now))
+            .map(|waiting| &waiting.notice)
+            .collect();
+        let refused = self
+            .messages
+            .iter()
+            .flat_map(|message| &message.notices)
+            .filter(|notice| free.iter().any(|free| free.key == notice.key));
+        let notices: Vec<String> = refused
+            .chain(free.iter().copied())
+            .map(|notice| notice.id.clone())
+            .collect();
+        (!free.is_empty()).then_some(notices)
+    }
+
+    /// Something is on its way, or will be as soon as the far end answers again.
+    fn is_blocked(&self) -> bool {
+        self.messages
+            .iter()
+            .any(|message| message.in_flight || !message.refused)
     }
 
     pub(super) fn put_together(&mut self, id: MessageId, seq: u64, at: Utc, ids: &[String]) {
-        let (leaving, staying) = self
+        let is_leaving = |notice: &Notice| ids.contains(&notice.id);
+        let mut notices = Vec::with_capacity(ids.len());
+        for message in &mut self.messages {
+            notices.extend(message.notices.extract_if(.., |notice| is_leaving(notice)));
+        }
+        self.messages.retain(|message| !message.notices.is_empty());
+        let waiting = self
             .waiting
-            .drain(..)
-            .partition(|waiting: &Waiting| ids.contains(&waiting.notice.id));
-        self.waiting = staying;
+            .extract_if(.., |waiting| is_leaving(&waiting.notice));
+        notices.extend(waiting.map(|waiting| waiting.notice));
         self.last_queued = Some(at);
         self.messages.push(Message {
             id,
             seq,
             queued: at,
-            notices: leaving.into_iter().map(|waiting| waiting.notice).collect(),
+            notices,
             tries: 0,
             words: String::new(),
             refused: false,
@@ -127,10 +149,9 @@ impl Queue {
         }
         // What was refused waits behind what was not: it is a matter of minutes, not of seconds.
         self.messages
-            .sort_by_key(|message| (message.refused, message.id));
-        self.messages
             .iter_mut()
-            .find(|message| message.seq <= committed && message.is_due(now))
+            .filter(|message| message.seq <= committed && message.is_due(now))
+            .min_by_key(|message| (message.refused, message.id))
     }
 
     pub(super) fn deadline(&self, digest: Duration, now: Utc) -> Option<Utc> {
@@ -143,11 +164,10 @@ impl Queue {
             .iter()
             .filter(|message| message.tries > 0)
             .map(|message| message.failed_at + message.pause());
-        let is_blocked = self.messages.iter().any(|message| !message.refused);
         let next = self
             .waiting
             .iter()
-            .filter(|_| !is_blocked)
+            .filter(|_| !self.is_blocked())
             .map(|waiting| waiting.held_until.unwrap_or(waiting.since))
             .min()
             .map(|free| match self.last_queued {
