@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Deadline, trust};
+use super::Deadline;
 use crate::io::dns::{self, Resolver};
+use crate::io::http::{self, Target};
+use crate::io::trust;
 use crate::probe::http::{Certificate, Outcome, Phases, Seen, Settings, follow};
 use crate::probe::socket::SocketFault;
 use crate::probe::tcp::holds;
@@ -84,7 +86,7 @@ impl Fetching<'_> {
 
     /// One request on a connection of its own.
     async fn page(&mut self, url: &str) -> Result<Response<Incoming>, Outcome> {
-        let target = Target::of(url)?;
+        let target = read(url)?;
         let stream = self.connect(&target).await?;
         if target.tls {
             let stream = self.secure(&target, stream).await?;
@@ -97,33 +99,13 @@ impl Fetching<'_> {
     async fn connect(&mut self, target: &Target) -> Result<TcpStream, Outcome> {
         let addresses = self.addresses(target).await?;
         let before = self.deadline.elapsed();
-        let mut fault = SocketFault::TimedOut;
-        for (n, address) in addresses.iter().enumerate() {
-            self.peer = address.to_string();
-            // An address that swallows packets must leave time for the next one.
-            let left = self
-                .deadline
-                .end
-                .saturating_duration_since(tokio::time::Instant::now());
-            let others = u32::try_from(addresses.len() - n).unwrap_or(u32::MAX);
-            match tokio::time::timeout(left / others, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    self.phases.connect = Some(self.deadline.elapsed().saturating_sub(before));
-                    return Ok(stream);
-                }
-                // The first fault that accuses them stays: no route to IPv6 is usual and says nothing.
-                Ok(Err(error)) => match SocketFault::of(&error) {
-                    SocketFault::Ours { .. } if n > 0 => {}
-                    found @ (SocketFault::Refused
-                    | SocketFault::Closed
-                    | SocketFault::TimedOut
-                    | SocketFault::Unreachable
-                    | SocketFault::Ours { .. }) => fault = found,
-                },
-                Err(_) => fault = SocketFault::TimedOut,
-            }
-        }
-        Err(Outcome::Failed(fault))
+        let peer = &mut self.peer;
+        let connected = http::connect(&addresses, self.deadline.end, |address| {
+            *peer = address.to_string();
+        });
+        let stream = connected.await.map_err(Outcome::Failed)?;
+        self.phases.connect = Some(self.deadline.elapsed().saturating_sub(before));
+        Ok(stream)
     }
 
     async fn addresses(&mut self, target: &Target) -> Result<Vec<SocketAddr>, Outcome> {
@@ -146,7 +128,7 @@ impl Fetching<'_> {
 
     /// The machine that the settings name for this host.
     fn given(&self, target: &Target) -> Result<Option<IpAddr>, Outcome> {
-        let asked = Target::of(&self.settings.url)?;
+        let asked = read(&self.settings.url)?;
         let is_asked = asked.host.eq_ignore_ascii_case(&target.host);
         Ok(self.settings.connect_to.filter(|_| is_asked))
     }
@@ -250,53 +232,15 @@ impl Fetching<'_> {
     }
 }
 
-/// Where one request goes.
-struct Target {
-    tls: bool,
-    host: String,
-    port: u16,
-    /// For the Host header: host, and port if it is not the usual one.
-    authority: String,
-    path: String,
-}
-
-impl Target {
-    fn of(url: &str) -> Result<Self, Outcome> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|error: hyper::http::uri::InvalidUri| bad_url(url, &error.to_string()))?;
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            Some(_) | None => return Err(bad_url(url, "it must start with http:// or https://")),
-        };
-        let authority = uri
-            .authority()
-            .ok_or_else(|| bad_url(url, "no host in it"))?;
-        Ok(Self {
-            tls,
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            // Without user and password, if somebody wrote them.
-            authority: authority
-                .as_str()
-                .rsplit('@')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .to_owned(),
-        })
-    }
-}
-
 /// Where a redirect leads. A place from which no page can be fetched is their mistake, not ours.
 pub fn next_page(url: &str, location: &str) -> Result<String, Outcome> {
     follow(url, location).ok_or_else(|| Outcome::BadRedirect {
         to: location.to_owned(),
     })
+}
+
+fn read(url: &str) -> Result<Target, Outcome> {
+    Target::of(url).map_err(|why| bad_url(url, &why))
 }
 
 fn bad_url(url: &str, why: &str) -> Outcome {

@@ -8,13 +8,12 @@ mod http;
 mod icmp;
 mod plugin;
 mod tcp;
-mod trust;
 
 /// What is read of the bytes of others, without the sockets around it: for tests that make up the bytes.
 pub mod foreign {
     pub use super::dns::reply as dns_reply;
     pub use super::http::next_page;
-    pub use super::trust::not_after;
+    pub use crate::io::trust::not_after;
 }
 
 use std::path::PathBuf;
@@ -23,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::{clock, dns as names};
+use super::{clock, dns as names, trust};
 use crate::probe::{self, Blame, Check, Verdict};
 use crate::time::{Instant, Utc};
 

@@ -1,5 +1,6 @@
-//! TLS for `probe::http`: takes every certificate, writes down what a browser would say about it, and
-//! leaves the judging to the probe. So an expired or wrong certificate still tells its date.
+//! TLS for web pages. For `probe::http` it takes every certificate, writes down what a browser would say about it,
+//! and leaves the judging to the probe: so an expired or wrong certificate still tells its date. For alerts, which
+//! carry secrets, it is as strict as a browser.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +57,20 @@ impl Store {
             .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
         Ok((config, recorder))
+    }
+
+    /// A client configuration that believes the authorities of the system and the one of ours, and nobody else.
+    pub(super) fn strict(&self) -> Result<ClientConfig, String> {
+        let verifier: Arc<dyn ServerCertVerifier> = self.system()?;
+        Ok(
+            ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .dangerous()
+                // webpki's own verifier, shared and read anew once a day.
+                .with_custom_certificate_verifier(verifier)
+                .with_no_client_auth(),
+        )
     }
 
     fn system(&self) -> Result<Arc<WebPkiServerVerifier>, String> {
