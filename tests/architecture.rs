@@ -49,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "config",
         &[
             "engine", "board", "sla", "health", "schedule", "probe", "load", "sip", "quality",
+            "engine", "alert", "board", "health", "schedule", "probe", "load", "sip", "quality",
         ],
     ),
     ("lab", &["calls", "sip", "sdp", "rtp", "audio"]),
@@ -103,6 +104,7 @@ const WORLD: &[&str] = &[
     "hickory_resolver",
     "hyper",
     "hyper_util",
+    "lettre",
     "libc",
     "nix",
     "rustls",
@@ -132,6 +134,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sqlx", &["io/store"]),
     ("askama", &["io/web"]),
     ("axum", &["io/web"]),
+    ("lettre", &["io/notify"]),
+    ("hmac", &["alert"]),
     ("anyhow", &["cli", "main"]),
     ("clap", &["cli"]),
 ];

@@ -112,6 +112,8 @@ pub struct Heartbeat {
     pub timeout: Duration,
     /// POST with a JSON body; otherwise GET with the same in the query.
     pub post: bool,
+    /// Sent as `Authorization: Bearer …`.
+    pub bearer: Option<SecretRef>,
 }
 
 /// A minute, as dead-man's switches expect; they ring after two or three.

@@ -13,6 +13,7 @@ pub mod file;
 mod http;
 pub mod impair;
 pub mod lab;
+pub mod notify;
 pub mod prober;
 pub mod prompts;
 pub mod route;
