@@ -289,7 +289,9 @@ fn every_key_that_the_loader_knows_is_explained_in_the_sample() {
     // A wrong key makes the loader list those it knows; each must stand in the head of the sample.
     let wrong = "[plant]\nzzzz = 1\n[service]\nzzzz = 1\n[vantage]\nzzzz = 1\n[sip]\nzzzz = 1\n\
                  [voice]\nzzzz = 1\n[voice.limits]\nzzzz = 1\njitter_ms = { zzzz = 1 }\n\
-                 [evidence]\nzzzz = 1\n[prompts]\nzzzz = 1\n\
+                 [evidence]\nzzzz = 1\n[prompts]\nzzzz = 1\n[heartbeat]\nzzzz = 1\n\
+                 [alert.m]\nkind = \"mail\"\nzzzz = 1\n[alert.w]\nkind = \"webhook\"\nzzzz = 1\n\
+                 [alert.a]\nkind = \"alertmanager\"\nzzzz = 1\n[alert.n]\nkind = \"nagios\"\nzzzz = 1\n\
                  [trunk.t]\nname = \"t\"\nzzzz = 1\n[line.l]\nzzzz = 1\n[target.t]\nzzzz = 1\nprobes = [\n\
                  { kind = \"call\", zzzz = 1 }, { kind = \"register\", zzzz = 1 }, { kind = \"options\", zzzz = 1 },\n\
                  { kind = \"icmp\", zzzz = 1 }, { kind = \"tcp\", zzzz = 1 }, { kind = \"http\", zzzz = 1 },\n\

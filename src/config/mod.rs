@@ -6,6 +6,7 @@
 //! One file per table (`service`, `target`, `probe`…) on top of `reader`, which walks TOML and remembers
 //! what is wrong; `whole` judges what needs the whole file.
 
+mod alert;
 mod context;
 mod entry;
 mod error;
@@ -137,7 +138,15 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         .as_ref()
         .map(service::read_evidence);
     let prompts = root.section("prompts").as_ref().map(service::read_prompts);
+    let channels: Vec<_> = root
+        .named("alert")
+        .iter()
+        .filter_map(|(name, section)| alert::read_alert(name, section, &context))
+        .collect();
+    let heartbeat = root.section("heartbeat");
     let apart = Settings {
+        heartbeat: heartbeat.and_then(|section| alert::read_heartbeat(&section, &context)),
+        alerts: channels.iter().map(|read| read.channel.clone()).collect(),
         vantage: vantage.unwrap_or_default(),
         evidence: evidence.unwrap_or_default(),
         prompts: prompts.flatten(),
@@ -170,6 +179,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     }
     root.finish();
     whole::judge(&targets, &trunks, &lines, &context);
+    alert::judge(&channels, &targets, &context);
     let trunks: Vec<Trunk> = trunks.into_iter().map(|(trunk, _)| trunk).collect();
     let plant = Plant {
         name: head

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use crate::alert::settings::{Channel, Heartbeat};
+
 /// The `[service]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -24,6 +26,9 @@ pub struct Settings {
     pub evidence: Evidence,
     /// Folder of the announcements; `None`: `prompts` in the data folder.
     pub prompts: Option<PathBuf>,
+    /// Who is told, in the order of the file.
+    pub alerts: Vec<Channel>,
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// The `[evidence]` table: what is kept of calls that failed.
@@ -83,6 +88,8 @@ impl Default for Settings {
             probes_at_once: 64,
             evidence: Evidence::default(),
             prompts: None,
+            alerts: Vec::new(),
+            heartbeat: None,
         }
     }
 }

@@ -202,14 +202,15 @@ pub(super) fn read_line(
     })
 }
 
-fn check_id(what: &str, id: &At<String>, context: &Context<'_>) -> Option<()> {
+pub(super) fn check_id(what: &str, id: &At<String>, context: &Context<'_>) -> Option<()> {
     if is_id(&id.value) {
         return Some(());
     }
+    let article = if what == "alert" { "an" } else { "a" };
     context.findings.wrong(
         &id.span,
         format!(
-            "the id of a {what} holds small letters, digits and -; write for example [{what}.{}]",
+            "the id of {article} {what} holds small letters, digits and -; write for example [{what}.{}]",
             id_like(&id.value)
         ),
     );
