@@ -12,6 +12,7 @@
 //! Wrong arguments are 3 as well: clap's own 2 would read as "the line is down".
 
 mod address;
+mod alert;
 mod analyse;
 mod call;
 mod check;
@@ -75,6 +76,9 @@ enum Verb {
     Ledger(ledger::Arguments),
     /// Hold the journal against its own facts
     Verify(verify::Arguments),
+    /// Try the channels that alerts leave by
+    #[command(subcommand)]
+    Alert(alert::Arguments),
     /// Explain a capture: ladders, and every figure of every RTP stream
     Analyse(analyse::Arguments),
     /// Start a simulated plant, watch it and show its page
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Incident(arguments) => incident::run(arguments),
         Verb::Ledger(arguments) => ledger::run(arguments),
         Verb::Verify(arguments) => verify::run(arguments),
+        Verb::Alert(arguments) => alert::run(arguments),
         Verb::Analyse(arguments) => analyse::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),
