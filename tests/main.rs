@@ -24,6 +24,7 @@ mod never_an_emergency_number;
 mod no_test_is_no_pass;
 mod outage_ends_soon;
 mod pages;
+mod real_alerts;
 mod real_asterisk;
 mod real_browser;
 mod real_calls;

@@ -1,5 +1,6 @@
 //! What the promises are told with: the simulated world, and the real one on a lead.
 
+pub(crate) mod alert_peers;
 pub(crate) mod analysis;
 pub(crate) mod bad_wire;
 pub(crate) mod browser;
