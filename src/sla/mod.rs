@@ -11,6 +11,6 @@ pub mod contract;
 pub mod exclusion;
 pub mod holiday;
 pub mod interval;
-pub mod outage;
 pub mod ledger;
+pub mod outage;
 pub mod ticket;
