@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "board", "sla", "incident", "health", "schedule", "probe", "load", "quality",
+            "alert", "board", "sla", "incident", "health", "schedule", "probe", "load", "quality",
         ],
     ),
     (

@@ -9,6 +9,7 @@ mod a_call_is_recorded;
 mod a_refused_account_is_left_alone;
 mod a_wrong_clock_accuses_nobody;
 mod acts_of_people;
+mod alerts_reach_people;
 mod analyse;
 mod architecture;
 mod blindness_is_short;

@@ -175,6 +175,7 @@ fn six_hundred_and_fifty_targets_dropped_at_once_are_seen_within_fifteen_seconds
         lines: Vec::new(),
         trunks: Vec::new(),
         terms: Terms::default(),
+        alerts: Vec::new(),
     });
     world.run_for(seconds(30));
     let from = world.now.instant;
@@ -212,6 +213,7 @@ fn probes_of_a_big_plant_never_leave_as_a_herd() {
         lines: Vec::new(),
         trunks: Vec::new(),
         terms: Terms::default(),
+        alerts: Vec::new(),
     });
     world.run_for(minutes(1));
     world.starts.clear();

@@ -25,6 +25,7 @@ fn a_line() -> Plant {
         lines: Vec::new(),
         trunks: Vec::new(),
         terms: Terms::default(),
+        alerts: Vec::new(),
     }
 }
 

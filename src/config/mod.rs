@@ -189,6 +189,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         targets: targets.into_iter().map(|read| read.target).collect(),
         lines: lines.into_iter().map(|read| read.line).collect(),
         terms: Terms::default(),
+        alerts: settings.alerts.clone(),
         trunks: trunks
             .iter()
             .map(|trunk| plant::Trunk {

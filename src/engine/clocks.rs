@@ -140,7 +140,7 @@ impl Engine {
             .collect()
     }
 
-    fn clocks_now(&self, incident: &Incident, now: Utc) -> Vec<ClockView> {
+    pub(super) fn clocks_now(&self, incident: &Incident, now: Utc) -> Vec<ClockView> {
         if incident.state != State::Open {
             return Vec::new();
         }
@@ -173,6 +173,22 @@ impl Engine {
             profile,
             |subject| known(&self.plant, subject),
         )
+    }
+}
+
+impl Engine {
+    /// What people call it.
+    pub(super) fn called(&self, subject: &Subject) -> &str {
+        known(&self.plant, subject).name
+    }
+
+    /// Its folder of the inventory; lines have none.
+    pub(super) fn group_of(&self, subject: &Subject) -> Option<String> {
+        let Subject::Target(id) = subject else {
+            return None;
+        };
+        let target = self.plant.targets.iter().find(|target| target.id == *id);
+        target.map(|target| target.group.clone())
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::alert;
 use crate::board::view::Answer;
 use crate::health::standing::{Change, Subject};
 use crate::id::ProbeId;
@@ -103,6 +104,8 @@ pub enum Event {
     Incident(incident::step::Step),
     /// The restoration clock of one passed a mark.
     Clock(super::clocks::Mark),
+    /// Who is told of one, and what became of it.
+    Alert(alert::record::Record),
     /// What a person did about one.
     Act(incident::act::Act),
     /// The civil day of the contract is over; whoever keeps this hash elsewhere can prove that nothing of it was
@@ -229,6 +232,7 @@ impl Event {
             Self::ClockStepped { .. } => "clock_stepped",
             Self::Incident(_) => "incident",
             Self::Clock(_) => "clock",
+            Self::Alert(_) => "alert",
             Self::Act(_) => "act",
             Self::DayRoot { .. } => "day_root",
             Self::Heartbeat { .. } => "heartbeat",

@@ -105,6 +105,7 @@ impl History {
             | Event::OwnFaultEnded { .. }
             | Event::ClockStepped { .. }
             | Event::Clock(_)
+            | Event::Alert(_)
             | Event::Heartbeat { .. } => {}
         }
         self.incidents.take(fact.seq, fact.utc, &event);

@@ -57,6 +57,7 @@ impl Incidents {
             | Event::Answered { .. }
             | Event::OwnFaultBegan { .. }
             | Event::OwnFaultEnded { .. }
+            | Event::Alert(_)
             | Event::DayRoot { .. }
             | Event::Heartbeat { .. } => {}
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fact::ClockState;
 use super::plant::Plant;
+use crate::alert::record::{self, MessageId};
 use crate::id::ProbeId;
 use crate::incident::act::Act;
 use crate::probe::{Failure, Verdict};
@@ -49,6 +50,11 @@ pub enum Input {
     /// The wall clock jumped by this many nanoseconds.
     ClockStepped {
         by_ns: i64,
+    },
+    /// What became of the message of an `Output::Send`.
+    Delivered {
+        id: MessageId,
+        outcome: Result<(), record::Failure>,
     },
     /// A person acts; answered by `Output::Acted` with the same token.
     Act {

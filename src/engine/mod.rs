@@ -8,6 +8,7 @@
 //! - `Output::Publish` is shown once `view.fact` is committed; a newer view replaces one that waits.
 //! - Every `Output::Probe` is answered by exactly one `Input::ProbeDone` with its run.
 
+mod alerts;
 pub mod clocks;
 pub mod fact;
 pub mod history;
@@ -33,6 +34,7 @@ use crate::id::ProbeId;
 use crate::probe::{Failure, Verdict, Word};
 use crate::schedule::{self, Schedule, Start, Why};
 use crate::time::{Day, Instant, Now, Utc};
+use alerts::Alerts;
 use fact::{BootId, Chain, Configured, Event, Judged};
 use incidents::Incidents;
 use input::{Input, RunId};
@@ -67,6 +69,8 @@ pub enum Reason {
     StateDue,
     /// An incident was quiet for long enough.
     IncidentDue,
+    /// Somebody is to be told, again or at last.
+    AlertDue,
     /// A running probe has not reported in time.
     RunLost,
     /// The view is published at least every second.
@@ -91,6 +95,7 @@ pub struct Engine {
     tally: Tally,
     weeks: Weeks,
     incidents: Incidents,
+    alerts: Alerts,
     /// Of the last fact.
     day: Option<Day>,
     own_faults: BTreeMap<String, Failure>,
@@ -137,6 +142,7 @@ impl Engine {
             tally: Tally::default(),
             weeks: Weeks::default(),
             incidents: Incidents::default(),
+            alerts: Alerts::new(plant.alerts.clone()),
             day: None,
             own_faults: BTreeMap::new(),
             stall: None,
@@ -172,18 +178,26 @@ impl Engine {
             Input::Clock(state) => self.clock(state),
             Input::ClockStepped { by_ns } => self.clock_stepped(now, by_ns),
             Input::Act { token, act } => self.act(now, token, act),
+            Input::Delivered { id, outcome } => self.delivered(now, id, outcome),
             Input::Wake => {}
         }
         if self.watching.is_some() {
             self.advance(now);
             self.decide(now);
             self.pass_marks(now);
+            self.alert(now);
             self.sleep(now);
         }
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Verdicts since the start.
+    #[must_use]
+    pub const fn verdicts(&self) -> u64 {
+        self.verdicts
     }
 
     #[must_use]
@@ -201,10 +215,12 @@ impl Engine {
         };
         let heartbeat = watching.heartbeat_at.min(watching.tally_at);
         let incident = self.incidents.wake().map(|at| (at, Reason::IncidentDue));
+        let alert = self.alerts.wake().map(|at| (at, Reason::AlertDue));
         [
             schedule,
             state,
             incident,
+            alert,
             Some((watching.published + pause, Reason::Publish)),
             Some((heartbeat, Reason::Heartbeat)),
         ]
@@ -291,6 +307,7 @@ impl Engine {
         self.flush_tally(now);
         self.wired = wiring::wired(&plant);
         self.health.reconcile(now, wiring::health(&plant));
+        self.alerts.reconfigure(plant.alerts.clone());
         self.plant = plant;
         if self.watching.is_some() {
             self.configured(now);
@@ -534,6 +551,7 @@ impl Engine {
     fn record(&mut self, now: Now, event: &Event) {
         let fact = self.chain.append(now, event);
         self.incidents.take(fact.seq, fact.utc, event);
+        self.tell(fact.seq, fact.utc, event);
         self.outputs.push_back(Output::Record(fact));
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fact::Fact;
 use super::input::{ActToken, RunId};
+use crate::alert::outbox::Outgoing;
 use crate::board::view::View;
 use crate::id::ProbeId;
 use crate::incident::act::Refusal;
@@ -23,6 +24,8 @@ pub enum Output {
     },
     /// Append to the journal; `Input::Committed` follows.
     Record(Fact),
+    /// Send this now and report `Input::Delivered`, exactly once.
+    Send(Box<Outgoing>),
     /// The act of that token is this fact, or is refused.
     Acted {
         token: ActToken,

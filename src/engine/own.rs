@@ -129,13 +129,24 @@ impl Engine {
         }
     }
 
+    /// What counts as on disk for an alert: while the store fails, everything.
+    pub(super) fn sendable_fact(&self) -> u64 {
+        if self.store_fails() {
+            self.chain.seq
+        } else {
+            self.committed
+        }
+    }
+
+    fn store_fails(&self) -> bool {
+        self.own_faults
+            .keys()
+            .any(|code| code.starts_with(STORE_FAULT))
+    }
+
     /// The last fact that a published view includes, for the reader's gate.
     pub(super) fn shown_fact(&self) -> u64 {
-        let store_fails = self
-            .own_faults
-            .keys()
-            .any(|code| code.starts_with(STORE_FAULT));
-        if store_fails {
+        if self.store_fails() {
             self.committed
         } else {
             self.chain.seq

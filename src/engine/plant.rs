@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::alert::settings::Channel;
 use crate::id::{LineId, ProbeId, Seed, TargetId, TrunkId};
 use crate::probe::Check;
 use crate::probe::icmp::Expect;
@@ -20,6 +21,8 @@ pub struct Plant {
     pub trunks: Vec<Trunk>,
     /// What the restoration clocks run by.
     pub terms: Terms,
+    /// Who is told of incidents, and how.
+    pub alerts: Vec<Channel>,
 }
 
 /// How much of a trunk is ours.

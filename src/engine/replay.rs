@@ -39,6 +39,7 @@ impl Engine {
         self.chain.hash = fact.hash;
         self.committed = fact.seq;
         self.incidents.take(fact.seq, fact.utc, &event);
+        self.tell(fact.seq, fact.utc, &event);
         // A day that ended while nobody watched is sealed at the first heartbeat.
         let is_sealed = matches!(event, Event::DayRoot { .. });
         self.day = self
@@ -105,6 +106,7 @@ impl Engine {
             | Event::ClockStepped { .. }
             | Event::Incident(_)
             | Event::Clock(_)
+            | Event::Alert(_)
             | Event::Act(_)
             | Event::DayRoot { .. } => {}
         }

@@ -143,12 +143,14 @@ impl Book {
         &self.maintenance
     }
 
-    /// Is planned work going on there?
+    /// When planned work that goes on there at `at` will be over.
     #[must_use]
-    pub fn is_maintained(&self, subject: &Subject, at: Utc) -> bool {
-        self.maintenance
+    pub fn maintained_until(&self, subject: &Subject, at: Utc) -> Option<Utc> {
+        let going_on = self
+            .maintenance
             .iter()
-            .any(|work| work.from <= at && at < work.until && work.subjects.contains(subject))
+            .filter(|work| work.from <= at && at < work.until && work.subjects.contains(subject));
+        going_on.map(|work| work.until).max()
     }
 
     /// The number of the next incident.

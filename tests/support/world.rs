@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vigie::alert::outbox::Outgoing;
 use vigie::board::view::View;
 use vigie::engine::Engine;
 use vigie::engine::fact::{BootId, Event, Fact};
@@ -70,6 +71,10 @@ pub(crate) struct World {
     pub(crate) starts: Vec<(Instant, ProbeId, bool)>,
     /// What became of the last act of a person.
     pub(crate) acted: Option<Result<u64, Refusal>>,
+    /// Every message that left, and when.
+    pub(crate) sent: Vec<(Instant, Outgoing)>,
+    /// Who is told says that he was.
+    pub(crate) providers_answer: bool,
     /// The journal commits.
     pub(crate) store_works: bool,
 }
@@ -110,6 +115,8 @@ impl World {
             changes: Vec::new(),
             starts: Vec::new(),
             acted: None,
+            sent: Vec::new(),
+            providers_answer: true,
             store_works: true,
         }
     }
@@ -218,6 +225,7 @@ impl World {
                 } => self.begin(run.0, probe, &check, timeout, confirm),
                 Output::Record(fact) => self.keep(fact),
                 Output::Acted { outcome, .. } => self.acted = Some(outcome),
+                Output::Send(outgoing) => self.deliver(*outgoing),
                 Output::Publish(view) => {
                     if self.store_works {
                         let last = self.facts.last().map_or(0, |fact| fact.seq);
@@ -237,6 +245,7 @@ impl World {
                     Output::Publish(view) => self.view = Some(view),
                     Output::Record(fact) => self.keep(fact),
                     Output::Acted { outcome, .. } => self.acted = Some(outcome),
+                    Output::Send(outgoing) => self.deliver(*outgoing),
                     Output::Probe {
                         run,
                         probe,
@@ -247,6 +256,22 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A provider takes what it gets.
+    fn deliver(&mut self, outgoing: Outgoing) {
+        let id = outgoing.id;
+        self.sent.push((self.now.instant, outgoing));
+        if !self.providers_answer {
+            return;
+        }
+        self.engine.handle(
+            self.now,
+            Input::Delivered {
+                id,
+                outcome: Ok(()),
+            },
+        );
     }
 
     fn keep(&mut self, fact: Fact) {
@@ -266,6 +291,7 @@ impl World {
             | Event::OwnFaultEnded { .. }
             | Event::ClockStepped { .. }
             | Event::Clock(_)
+            | Event::Alert(_)
             | Event::Incident(_)
             | Event::Act(_)
             | Event::DayRoot { .. }
@@ -529,6 +555,7 @@ pub(crate) fn telephony(seed: u64) -> Plant {
         }],
         trunks: Vec::new(),
         terms: Terms::default(),
+        alerts: Vec::new(),
     }
 }
 

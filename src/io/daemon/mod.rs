@@ -7,6 +7,7 @@
 mod acts;
 mod jobs;
 mod keeper;
+mod messenger;
 mod pulse;
 mod systemd;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::notify::heartbeat::Beat;
 use super::prober::Prober;
 use super::store::{Journal, OpenError, Report};
 use super::web::{self, LabControl, Pages};
@@ -33,6 +35,7 @@ use crate::probe::Failure;
 use crate::time::Now;
 use acts::Acts;
 use jobs::Jobs;
+use messenger::Messenger;
 use pulse::Pulse;
 
 /// How often the loop looks at its clocks and at what runs for too long.
@@ -92,6 +95,7 @@ pub struct Open {
     core: Core,
     jobs: Jobs,
     acts: Acts,
+    messenger: Messenger,
     reports: mpsc::UnboundedReceiver<Report>,
     page: JoinHandle<Result<(), web::Error>>,
     stop_page: tokio::sync::oneshot::Sender<()>,
@@ -146,6 +150,7 @@ impl Service {
         })?;
         let mut jobs = Jobs::new(&self.settings)?;
         jobs.load_prompts(&self.plant);
+        let messenger = Messenger::new(&self.settings)?;
         let requests = control::open(folder).map_err(|error| StartError::Folder {
             folder: folder.display().to_string(),
             error,
@@ -165,6 +170,7 @@ impl Service {
             },
             jobs,
             acts: Acts::new(requests),
+            messenger,
             reports: opened.reports,
             page: tokio::spawn(serving),
             stop_page,
@@ -247,6 +253,7 @@ impl Open {
                     self.acts.committed(self.core.committed);
                 }
                 act = self.acts.next() => self.core.handle(act),
+                delivered = self.messenger.next() => self.core.handle(delivered),
                 happened = self.jobs.next() => {
                     for input in happened {
                         self.core.handle(input);
@@ -257,6 +264,7 @@ impl Open {
                         self.core.handle(input);
                     }
                     self.core.beat();
+                    self.messenger.tell(self.core.news());
                     if watchdog {
                         systemd::notify("WATCHDOG=1");
                     }
@@ -281,6 +289,7 @@ impl Open {
                 } => self.jobs.start(run, probe, check, timeout, confirm),
                 Output::Record(fact) => self.core.journal.append(fact),
                 Output::Publish(view) => self.core.publish(view),
+                Output::Send(outgoing) => self.messenger.send(outgoing),
                 Output::Acted { token, outcome } => self.acts.answer(token, outcome),
             }
         }
@@ -350,6 +359,15 @@ impl Core {
             && let Some(view) = self.pending.take()
         {
             self.view.send_replace(view);
+        }
+    }
+
+    /// What the dead-man's switch tells: facts on disk, and when the engine last spoke.
+    fn news(&self) -> Beat {
+        Beat {
+            fact: self.committed,
+            verdicts: self.engine.verdicts(),
+            at: self.view.borrow().at,
         }
     }
 
