@@ -4,6 +4,7 @@
 //! open hours, without what is excluded. The clock runs from the first start to the last end of an incident and
 //! never stops between; the time in which it really was down stands beside.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -188,6 +189,16 @@ impl Outage {
             .collect()
     }
 
+    /// Every fact that its figures rest on, in order.
+    #[must_use]
+    pub fn all_facts(&self) -> Vec<u64> {
+        let of_spans = self.spans.iter().flat_map(|span| &span.facts);
+        let of_exclusions = self.exclusions.iter().map(|exclusion| &exclusion.fact);
+        let all = self.facts.iter().chain(of_spans).chain(of_exclusions);
+        let facts: BTreeSet<u64> = all.copied().collect();
+        facts.into_iter().collect()
+    }
+
     /// A change that was seen first after nobody had looked may be as old as the blindness.
     fn doubted(&self, change: Bounds) -> Bounds {
         let unseen = self.blind.iter().find(|blind| {
@@ -272,7 +283,7 @@ impl<'a> Clock<'a> {
             verdict: self.verdict(now),
             at_risk_at: self.used_up(self.profile.risk(self.promise.limit)),
             deadline: self.deadline(),
-            facts: self.facts(),
+            facts: self.outage.all_facts(),
         }
     }
 
@@ -327,26 +338,6 @@ impl<'a> Clock<'a> {
     fn net(&self, time: Interval) -> Duration {
         let open = self.calendar.open_within(time);
         open.subtract(&self.excluded).total()
-    }
-
-    fn facts(&self) -> Vec<u64> {
-        let of_spans = self.outage.spans.iter().flat_map(|span| &span.facts);
-        let of_exclusions = self
-            .outage
-            .exclusions
-            .iter()
-            .map(|exclusion| &exclusion.fact);
-        let mut facts: Vec<u64> = self
-            .outage
-            .facts
-            .iter()
-            .chain(of_spans)
-            .chain(of_exclusions)
-            .copied()
-            .collect();
-        facts.sort_unstable();
-        facts.dedup();
-        facts
     }
 }
 

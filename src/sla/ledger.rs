@@ -173,6 +173,20 @@ impl Seconds {
     }
 }
 
+impl Coverage {
+    /// `None` of no time at all.
+    #[must_use]
+    pub fn percent(self) -> Option<f64> {
+        (!self.of.is_zero()).then(|| self.seen.as_secs_f64() * 100.0 / self.of.as_secs_f64())
+    }
+
+    /// Was at least this part looked at? Nothing at all was not.
+    #[must_use]
+    pub const fn reaches(self, percent: u32) -> bool {
+        !self.of.is_zero() && self.seen.as_nanos() * 100 >= self.of.as_nanos() * percent as u128
+    }
+}
+
 impl std::iter::Sum for Seconds {
     fn sum<I: Iterator<Item = Self>>(days: I) -> Self {
         days.fold(Self::default(), |sum, day| Self {
