@@ -289,10 +289,11 @@ impl Material<'_> {
         let promise = promise_of(ticket, profile);
         let calendar = self.calendars.of(promise.hours, Support::Untold);
         let net = ticket.handled_in(calendar, until);
-        let verdict = match net.judge(promise.limit) {
-            Verdict::Breach => Verdict::Breach,
-            judged if is_solved => judged,
-            _ => Verdict::Running,
+        let judged = net.judge(promise.limit);
+        let verdict = if is_solved || judged == Verdict::Breach {
+            judged
+        } else {
+            Verdict::Running
         };
         Item {
             of: Of::Ticket(ticket.id.clone()),
