@@ -55,6 +55,10 @@ pub enum Reason {
     /// It failed again before it was closed.
     Relapsed,
     Restored,
+    /// It is part of another incident now, which goes on.
+    Merged,
+    /// It is watched no more: nobody will see its end.
+    Dropped,
     /// Still so, and nobody has said that he has it in hand.
     Reminder,
     /// The time of the contract will soon be over.
@@ -76,6 +80,8 @@ impl Reason {
             Self::Worse => "worse",
             Self::Relapsed => "relapsed",
             Self::Restored => "restored",
+            Self::Merged => "merged",
+            Self::Dropped => "dropped",
             Self::Reminder => "reminder",
             Self::AtRisk => "at_risk",
             Self::Breach => "breach",
@@ -91,6 +97,8 @@ impl Reason {
         match self {
             Self::Opened | Self::Worse | Self::Relapsed | Self::OwnFault => true,
             Self::Restored
+            | Self::Merged
+            | Self::Dropped
             | Self::Reminder
             | Self::AtRisk
             | Self::Breach
@@ -99,11 +107,11 @@ impl Reason {
         }
     }
 
-    /// It is over.
+    /// Nothing more will be told of it, or it begins anew.
     #[must_use]
     pub const fn is_end(self) -> bool {
         match self {
-            Self::Restored | Self::OwnFaultOver => true,
+            Self::Restored | Self::Merged | Self::Dropped | Self::OwnFaultOver => true,
             Self::Opened
             | Self::Worse
             | Self::Relapsed
@@ -124,6 +132,8 @@ impl Reason {
             | Self::Worse
             | Self::Relapsed
             | Self::Restored
+            | Self::Merged
+            | Self::Dropped
             | Self::Reminder
             | Self::AtRisk
             | Self::Breach
@@ -231,16 +241,24 @@ impl Notice {
     }
 
     /// Nobody will see its end.
-    pub(super) fn given_up(&self, at: Utc) -> Self {
+    pub(super) fn dropped(&self, at: Utc) -> Self {
         Self {
-            id: format!("{}/closed", self.key),
-            reason: if self.reason.is_own() {
-                Reason::OwnFaultOver
-            } else {
-                Reason::Restored
-            },
-            word: Word::Good,
-            words: "suivi terminé sans que sa fin ait été vue".to_owned(),
+            id: format!("{}/dropped", self.key),
+            reason: Reason::Dropped,
+            words: "n’est plus surveillé : sa fin n’a pas été vue".to_owned(),
+            at,
+            deadline: None,
+            quiet_until: None,
+            ..self.clone()
+        }
+    }
+
+    /// It goes on as part of that incident.
+    pub(super) fn merged(&self, into: IncidentId, at: Utc) -> Self {
+        Self {
+            id: format!("{}/merged", self.key),
+            reason: Reason::Merged,
+            words: format!("suivi maintenant sous l’incident {into}"),
             at,
             deadline: None,
             quiet_until: None,

@@ -153,6 +153,8 @@ impl Filter {
                 | Reason::Worse
                 | Reason::Relapsed
                 | Reason::Restored
+                | Reason::Merged
+                | Reason::Dropped
                 | Reason::Reminder => match notice.word {
                     Word::Down => true,
                     Word::Degraded => self.min == Word::Degraded,

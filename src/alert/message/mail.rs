@@ -39,7 +39,7 @@ fn subject(lines: &[Line<'_>]) -> String {
     let over = lines.len() - count;
     let plural = |count: usize| if count > 1 { "s" } else { "" };
     let alerts = format!("{count} alerte{}", plural(count));
-    let ends = format!("{over} rétabli{}", plural(over));
+    let ends = format!("{over} fin{}", plural(over));
     let counted = match (count, over) {
         (0, _) => ends,
         (_, 0) => alerts,
@@ -88,6 +88,8 @@ const fn what(reason: Reason, word: Word) -> &'static str {
         (Reason::Worse, _) => "AGGRAVÉ",
         (Reason::Relapsed, _) => "RECHUTE",
         (Reason::Restored, _) => "RÉTABLI",
+        (Reason::Merged, _) => "RÉUNI À UN AUTRE INCIDENT",
+        (Reason::Dropped, _) => "SUIVI TERMINÉ",
         (Reason::Reminder, Word::Degraded) => "TOUJOURS DÉGRADÉ",
         (Reason::Reminder, Word::Good | Word::Down) => "TOUJOURS EN PANNE",
         (Reason::Reminder, Word::Blind) => "TOUJOURS INCONNU",
@@ -132,6 +134,8 @@ fn paragraph(line: &Line<'_>, now: Utc) -> String {
         | Reason::Reminder
         | Reason::AtRisk
         | Reason::Breach
+        | Reason::Merged
+        | Reason::Dropped
         | Reason::OwnFault => rows.push(format!(
             "  Depuis {} ({})",
             hour(notice.since, now),
@@ -219,7 +223,7 @@ mod tests {
         let mail = text(&outgoing(&[restored(), degraded()]));
         assert_eq!(
             mail.subject,
-            "[vigie] 1 alerte, 1 rétabli : Passerelle Patton, XIVO 1"
+            "[vigie] 1 alerte, 1 fin : Passerelle Patton, XIVO 1"
         );
     }
 

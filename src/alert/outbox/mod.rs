@@ -14,9 +14,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::notice::{Notice, Reason};
+use super::notice::{Notice, Reason, key_of};
 use super::record::{Failure, MessageId, Record};
 use super::settings::{Channel, ChannelName};
+use crate::incident::IncidentId;
 use crate::time::Utc;
 use queue::{Queue, Waiting};
 
@@ -136,16 +137,20 @@ impl Outbox {
         }
     }
 
-    /// `key` is part of `into` now: who heard of the one hears the end of the other.
-    pub fn merged(&mut self, key: &str, into: &str) {
+    /// `key` is part of the incident `into` now: who heard of the one is told so, and hears the end of the other.
+    pub fn merged(&mut self, key: &str, into: IncidentId, at: Utc) {
         let Some(thread) = self.threads.get(key) else {
             return;
         };
         let alarmed = thread.alarmed.clone();
-        let into = self.threads.entry(into.to_owned()).or_default();
+        if let (Some(latest), false) = (&thread.latest, alarmed.is_empty()) {
+            self.owed.push_back(latest.merged(into, at));
+        }
+        let into = self.threads.entry(key_of(into)).or_default();
         for (channel, told) in alarmed {
             into.alarmed.entry(channel).or_insert(told);
         }
+        self.closed(key, at);
     }
 
     /// No notice of this key will come any more. Who heard an alarm and no end (a target that is watched no more)
@@ -161,7 +166,7 @@ impl Outbox {
                 .iter()
                 .any(|owed| owed.key == key && owed.reason.is_end());
         if !is_told && let Some(latest) = &thread.latest {
-            self.owed.push_back(latest.given_up(at));
+            self.owed.push_back(latest.dropped(at));
         }
         self.forget(key);
     }
@@ -242,8 +247,7 @@ impl Outbox {
             self.queues
                 .entry(channel.clone())
                 .or_default()
-                .waiting
-                .push(Waiting {
+                .wait(Waiting {
                     notice: notice.clone(),
                     since: at,
                     held_until,

@@ -1,6 +1,7 @@
 //! What waits for one channel, and what is on its way there: one message at a time, so that a provider that hangs
 //! delays its own channel and no other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::alert::notice::Notice;
@@ -20,6 +21,8 @@ pub(super) struct Queue {
     /// Oldest first. At most one of them is not refused.
     pub(super) messages: Vec<Message>,
     last_queued: Option<Utc>,
+    /// How many notices of each key have not arrived yet.
+    undelivered: BTreeMap<String, usize>,
 }
 
 /// A notice that is in no message yet.
@@ -62,6 +65,12 @@ impl Message {
 }
 
 impl Queue {
+    pub(super) fn wait(&mut self, waiting: Waiting) {
+        let key = waiting.notice.key.clone();
+        *self.undelivered.entry(key).or_default() += 1;
+        self.waiting.push(waiting);
+    }
+
     /// The ids that leave together now; `None`: nothing does. What was refused of the same keys leaves with them, so
     /// that no alarm arrives after its own end.
     pub(super) fn ready(&self, digest: Duration, now: Utc) -> Option<Vec<String>> {
@@ -122,7 +131,16 @@ impl Queue {
     }
 
     pub(super) fn delivered(&mut self, id: MessageId) {
-        self.messages.retain(|message| message.id != id);
+        for message in self.messages.extract_if(.., |message| message.id == id) {
+            for notice in message.notices {
+                if let Some(count) = self.undelivered.get_mut(&notice.key) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.undelivered.remove(&notice.key);
+                    }
+                }
+            }
+        }
     }
 
     pub(super) fn failed(
@@ -179,9 +197,7 @@ impl Queue {
 
     /// Is something of this key not delivered yet?
     pub(super) fn holds(&self, key: &str) -> bool {
-        let waiting = self.waiting.iter().map(|waiting| &waiting.notice);
-        let leaving = self.messages.iter().flat_map(|message| &message.notices);
-        waiting.chain(leaving).any(|notice| notice.key == key)
+        self.undelivered.contains_key(key)
     }
 
     /// Until when an alarm of this key is held.
