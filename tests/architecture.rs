@@ -48,8 +48,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "engine", "board", "sla", "health", "schedule", "probe", "load", "sip", "quality",
-            "engine", "alert", "board", "health", "schedule", "probe", "load", "sip", "quality",
+            "engine", "alert", "board", "sla", "health", "schedule", "probe", "load", "sip",
+            "quality",
         ],
     ),
     ("lab", &["calls", "sip", "sdp", "rtp", "audio"]),
