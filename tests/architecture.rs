@@ -36,7 +36,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("incident", &["health", "probe"]),
     ("sla", &["incident", "health", "probe"]),
     ("board", &["incident", "health", "probe"]),
-    ("board", &["incident", "health", "probe"]),
     // The hours, durations and failures of an alert read as those of the page.
     ("alert", &["board", "incident", "health", "probe"]),
     (

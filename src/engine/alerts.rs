@@ -91,7 +91,7 @@ impl Engine {
         match event {
             Event::Incident(step) => self.tell_step(fact, at, step),
             Event::Clock(mark) => self.tell_mark(fact, at, mark),
-            Event::Act(act) => self.tell_act(act),
+            Event::Act(act) => self.tell_act(at, act),
             Event::Alert(record) => self.alerts.outbox.apply(fact, at, record),
             Event::ClockStepped { by_ns } => self.alerts.outbox.clock_stepped(*by_ns),
             Event::OwnFaultBegan { failure } => self.alerts.own_fault_began(fact, at, failure),
@@ -121,7 +121,10 @@ impl Engine {
         let Some(incident) = self.book().incident(step.incident) else {
             return;
         };
-        if step.what == step::What::Closed {
+        // Watched no more: nothing was seen to be restored, and the end of the thread says so.
+        let is_given_up =
+            matches!(step.what, step::What::Dropped { .. }) && incident.state == State::Restored;
+        if step.what == step::What::Closed || is_given_up {
             self.alerts.outbox.closed(&key_of(step.incident), at);
             return;
         }
@@ -166,12 +169,11 @@ impl Engine {
         self.alerts.outbox.owe(notice);
     }
 
-    fn tell_act(&mut self, act: &Act) {
+    fn tell_act(&mut self, at: Utc, act: &Act) {
         match &act.what {
             What::Acknowledge { incident } => self.alerts.outbox.acknowledged(&key_of(*incident)),
             What::Merge { incident, into } => {
-                let (key, into) = (key_of(*incident), key_of(*into));
-                self.alerts.outbox.merged(&key, &into);
+                self.alerts.outbox.merged(&key_of(*incident), *into, at);
             }
             What::Maintain {
                 subjects, until, ..
@@ -306,9 +308,9 @@ fn reason(incident: &Incident, step: &Step) -> Option<Reason> {
                 == 1;
             (only || grows(failed.word)).then_some(Reason::Relapsed)
         }
-        step::What::Restored { .. } | step::What::Dropped { .. } => {
+        step::What::Restored { .. } => {
             (incident.state == State::Restored).then_some(Reason::Restored)
         }
-        step::What::Closed => None,
+        step::What::Dropped { .. } | step::What::Closed => None,
     }
 }
