@@ -16,6 +16,7 @@ mod blindness_is_short;
 mod calls_in_bad_weather;
 mod cli;
 mod demo;
+mod every_second_is_accounted_for;
 mod fuzz;
 mod impairment_is_the_truth;
 mod incidents_have_one_cause;

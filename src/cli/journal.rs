@@ -26,6 +26,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The file that was named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
         if let Some(folder) = &self.data {
             return Ok(folder.clone());

@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
+use serde::Serialize;
+
 use super::incident::digest;
-use super::journal::{Place, done, moment, subject};
+use super::journal::{Place, done, moment, subject, wall, written};
 use super::say;
 use crate::health::standing::Subject;
 use crate::incident::act::{Excluded, What};
 use crate::probe::Word;
-use crate::time::Utc;
+use crate::sla::ledger;
+use crate::time::{Day, Utc};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -78,6 +82,16 @@ enum Verb {
     },
     /// What waits for a second person
     Waiting,
+    /// Every second of a day: up, degraded, down, maintenance, excluded, blind, each by its fact
+    Show {
+        /// 2026-11-24
+        day: Day,
+        /// One target or line [default: all, without their facts]
+        #[arg(value_parser = subject, value_name = "TARGET|line:NAME")]
+        subject: Option<Subject>,
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -121,6 +135,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Approve { fact } => What::Approve { fact },
         Verb::Reject { fact, why } => What::Reject { fact, text: why },
         Verb::Waiting => return waiting(&arguments.place),
+        Verb::Show { day, subject, json } => {
+            return show(&arguments.place, day, subject.as_ref(), json);
+        }
     };
     let two = matches!(what, What::Exclude { .. } | What::Correct { .. });
     let fact = arguments.place.act(arguments.by, what)?;
@@ -140,6 +157,73 @@ fn waiting(place: &Place) -> anyhow::Result<ExitCode> {
         say(&format!("{fact:>7}  {text}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One row of the ledger: as it was seen, and as two people corrected it.
+#[derive(Serialize)]
+struct Row<'h> {
+    subject: &'h Subject,
+    name: &'h str,
+    raw: ledger::Day,
+    corrected: ledger::Day,
+}
+
+fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::Result<ExitCode> {
+    let history = place.history()?;
+    let mut rows = Vec::new();
+    for (subject, story) in history.subjects() {
+        if only.is_some_and(|only| only != subject) {
+            continue;
+        }
+        let covers = history.covers(subject);
+        let of = |changes: &[ledger::Change]| ledger::Day::of(day, changes, &covers);
+        let seen = of(&history.changes(subject)).zip(of(&history.corrected(subject)));
+        let Some((raw, corrected)) = seen else {
+            bail!("{day} lies outside all calendars");
+        };
+        rows.push(Row {
+            subject,
+            name: &story.watched.name,
+            raw,
+            corrected,
+        });
+    }
+    if let (true, Some(only)) = (rows.is_empty(), only) {
+        bail!("{} is not in this journal", written(only));
+    }
+    if json {
+        say(&serde_json::to_string_pretty(&rows)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    say("      up  degraded      down  maintained  excluded     blind  seconds of the day");
+    for row in &rows {
+        say(&format!("{}  {}", seconds(row.raw.seconds), row.name));
+        if row.corrected.seconds != row.raw.seconds {
+            say(&format!("{}  corrected", seconds(row.corrected.seconds)));
+        }
+        if only.is_some() {
+            for entry in &row.corrected.entries {
+                let fact = entry
+                    .fact
+                    .map_or_else(String::new, |fact| format!("fact {fact}"));
+                let (from, until) = (wall(entry.time.from), wall(entry.time.until));
+                say(&format!("  {from} to {until}  {:?}  {fact}", entry.column));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn seconds(seconds: ledger::Seconds) -> String {
+    format!(
+        "{:>8}  {:>8}  {:>8}  {:>10}  {:>8}  {:>8}",
+        seconds.up,
+        seconds.degraded,
+        seconds.down,
+        seconds.maintenance,
+        seconds.excluded,
+        seconds.blind
+    )
 }
 
 fn reason(text: &str) -> Result<Excluded, String> {

@@ -21,6 +21,7 @@ mod dial;
 mod impair;
 mod incident;
 mod incidents;
+mod indicators;
 mod journal;
 mod lab;
 mod ledger;
@@ -72,6 +73,8 @@ enum Verb {
     Incidents(incidents::Arguments),
     /// Tell one incident, fact by fact, or do something about it
     Incident(incident::Arguments),
+    /// What was promised and what was kept: IC1 to IC7 of a month
+    Indicators(indicators::Arguments),
     /// Planned work, time not counted, corrections: by two people where a figure changes
     Ledger(ledger::Arguments),
     /// Hold the journal against its own facts
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Verb::Prompt(arguments) => prompt::run(arguments),
         Verb::Incidents(arguments) => incidents::run(arguments),
         Verb::Incident(arguments) => incident::run(arguments),
+        Verb::Indicators(arguments) => indicators::run(arguments),
         Verb::Ledger(arguments) => ledger::run(arguments),
         Verb::Verify(arguments) => verify::run(arguments),
         Verb::Alert(arguments) => alert::run(arguments),

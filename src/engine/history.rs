@@ -3,6 +3,7 @@
 //! For whoever reads a journal without watching: indicators, the ledger, an auditor. It makes no fact.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::fact::{Configured, Event, Fact, Watched};
 use super::incidents::Incidents;
@@ -11,8 +12,8 @@ use crate::health::standing::{Change, Subject};
 use crate::incident::book::Book;
 use crate::incident::step::Step;
 use crate::probe::Word;
+use crate::sla::interval::Interval;
 use crate::time::Utc;
-use std::time::Duration;
 
 /// A heartbeat is due every five seconds: without any fact for longer, nobody watched.
 const UNWATCHED: Duration = Duration::from_secs(15);
@@ -60,6 +61,13 @@ pub struct Unwatched {
     pub fact: u64,
 }
 
+impl Unwatched {
+    #[must_use]
+    pub const fn time(&self) -> Interval {
+        Interval::new(self.from, self.until)
+    }
+}
+
 /// A sealed day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -86,7 +94,7 @@ impl History {
         self.notice_gap(fact, &event);
         match &event {
             Event::Configured(configured) => self.configured(fact, configured),
-            Event::Soft(change) | Event::Hard(change) => self.changed(fact.seq, change),
+            Event::Soft(change) | Event::Hard(change) => self.changed(fact, change),
             Event::Incident(step) => self.check_step(fact, step),
             Event::Act(act) => {
                 if let Err(refusal) = act.check(self.incidents.book()) {
@@ -202,14 +210,23 @@ impl History {
         }
     }
 
-    fn changed(&mut self, fact: u64, change: &Change) {
-        if let Some(story) = self.subjects.get_mut(&change.subject) {
-            let word = Some(change.to.word);
-            if story.turns.last().is_none_or(|turn| turn.word != word) {
-                let at = change.to.since;
-                story.turn(Turn { at, word, fact });
-            }
+    /// A word counts from the first run that led to it. What proves it may be older than the word before (one call
+    /// of two fails on): then it counts from its fact.
+    fn changed(&mut self, fact: &Fact, change: &Change) {
+        let Some(story) = self.subjects.get_mut(&change.subject) else {
+            return;
+        };
+        let word = Some(change.to.word);
+        let last = story.turns.last();
+        if last.is_some_and(|turn| turn.word == word) {
+            return;
         }
+        let is_older = last.is_some_and(|turn| change.to.since <= turn.at);
+        story.turn(Turn {
+            at: if is_older { fact.utc } else { change.to.since },
+            word,
+            fact: fact.seq,
+        });
     }
 
     /// A decision is what the facts before it lead to, or the journal was not written by this engine.

@@ -8,6 +8,7 @@
 //! - `Output::Publish` is shown once `view.fact` is committed; a newer view replaces one that waits.
 //! - Every `Output::Probe` is answered by exactly one `Input::ProbeDone` with its run.
 
+mod account;
 mod alerts;
 pub mod clocks;
 pub mod fact;

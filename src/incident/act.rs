@@ -109,6 +109,8 @@ pub enum Excluded {
     Operator,
     AccessRefused,
     ForceMajeure,
+    /// It worked, whatever was seen.
+    Corrected,
 }
 
 /// What the page says of an incident.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::clock::Outage;
 use super::contract::{Indicator, Profile, Support};
-use super::exclusion::Exclusion;
+use super::exclusion::{Exclusion, Ground};
 use super::interval::{Interval, Intervals};
 use crate::health::standing::Subject;
 use crate::incident::act::What;
 use crate::incident::book::{Book, Incident};
 use crate::incident::span::Span;
+use crate::probe::Word;
 
 /// A target or line, as the contract knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,29 +91,46 @@ fn exclusions(book: &Book, subject: &Subject, spans: &[Span]) -> Vec<Exclusion> 
             span.start.earliest < time.until && span.end.is_none_or(|end| time.from < end.latest)
         })
     };
-    book.agreed()
+    let agreed = book.agreed();
+    agreed
         .filter_map(|(fact, proposal)| {
-            let What::Exclude {
-                subject: of,
-                from,
-                until,
-                reason,
-                text,
-                sha256,
-            } = &proposal.act.what
-            else {
-                return None;
-            };
-            let time = Interval::new(*from, *until);
+            let (of, time, ground, text, sha256) = not_counted(&proposal.act.what)?;
             (of == subject && touches(time)).then(|| Exclusion {
                 fact,
                 time,
-                ground: *reason,
+                ground,
                 author: proposal.act.author.clone(),
                 approver: proposal.approved_by.clone().unwrap_or_default(),
-                reason: text.clone(),
-                sha256: sha256.clone(),
+                reason: text.to_owned(),
+                sha256: sha256.to_owned(),
             })
         })
         .collect()
+}
+
+/// Time that leaves the net figure: what was excluded, and what was corrected to have worked.
+fn not_counted(what: &What) -> Option<(&Subject, Interval, Ground, &str, &str)> {
+    if let What::Exclude {
+        subject,
+        from,
+        until,
+        reason,
+        text,
+        sha256,
+    } = what
+    {
+        return Some((subject, Interval::new(*from, *until), *reason, text, sha256));
+    }
+    if let What::Correct {
+        subject,
+        from,
+        until,
+        word: Word::Good | Word::Degraded,
+        text,
+    } = what
+    {
+        let time = Interval::new(*from, *until);
+        return Some((subject, time, Ground::Corrected, text, ""));
+    }
+    None
 }
