@@ -14,8 +14,8 @@ test *stages:
     tests/run {{stages}}
 
 # Random days of a call centre, from a seed: the same seed, the same days.
-sim seed="1":
-    VIGIE_SIM_SEED={{seed}} cargo test --locked --test behaviour simulation -- --nocapture
+sim seed="1" *options:
+    cargo run --locked --release -- sim --seed {{seed}} {{options}}
 
 # The embedded lab, the watchdog and the status page, on loopback.
 run *options:

@@ -35,6 +35,7 @@ pub mod board;
 pub mod alert;
 
 pub mod engine;
+pub mod sim;
 
 pub mod capture;
 

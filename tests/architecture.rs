@@ -45,6 +45,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sim",
+        &["engine", "board", "schedule", "sla", "health", "probe"],
+    ),
+    (
         "config",
         &[
             "engine", "alert", "board", "sla", "health", "schedule", "probe", "load", "sip",

@@ -505,3 +505,94 @@ fn a_clock_warns_at_three_quarters_of_its_time_and_tells_when_it_is_over() {
         "each once, when it was passed, across a restart"
     );
 }
+
+#[test]
+fn a_line_that_its_reserve_answers_is_restored_in_time() {
+    let mut world = World::watching(telephony(13));
+    world.far_end("patton/call", &FarEnd::Signs("*1#"));
+    world.run_for(minutes(60));
+    let before = world.now.utc;
+    for whom in ["xivo1", "patton/call"] {
+        world.far_end(whom, &FarEnd::Refuses);
+    }
+    world.run_for(minutes(38));
+    world.far_end("patton/call", &FarEnd::Signs("*2#"));
+    let bridged = world.now.utc;
+    world.run_for(minutes(60));
+    let incident = only(&world);
+    assert_eq!(incident.state, State::Open, "XIVO 1 is still down");
+    let span = incident.span_of(&line()).expect("it was down");
+    let end = span.end.expect("the reserve answers");
+    assert!(span.start.at >= before && end.at.since(bridged) <= minutes(2));
+    let told = world.facts.iter().filter_map(|fact| match fact.event() {
+        Ok(Event::Clock(mark)) => Some((mark.indicator, mark.passed)),
+        _ => None,
+    });
+    assert!(
+        told.into_iter()
+            .all(|(indicator, _)| indicator != Indicator::Ic6),
+        "38 minutes keep the hour of IC6"
+    );
+}
+
+#[test]
+fn a_reserve_that_takes_over_before_any_call_fails_is_no_outage_of_the_line() {
+    let mut world = World::watching(telephony(14));
+    world.far_end("patton/call", &FarEnd::Signs("*1#"));
+    world.run_for(minutes(60));
+    world.far_end("xivo1", &FarEnd::Refuses);
+    world.far_end("patton/call", &FarEnd::Signs("*2#"));
+    let before = world.now.utc;
+    world.run_for(minutes(10));
+    let incident = only(&world);
+    assert_eq!(incident.cause, server("xivo1"));
+    assert!(!incident.members.contains_key(&line()));
+    assert!(incident.started().expect("known").at >= before);
+}
+
+#[test]
+fn a_subject_that_fails_in_two_stories_ends_in_one_decision() {
+    let mut world = calm(telephony(15));
+    world.far_end("xivo2", &FarEnd::Refuses);
+    world.run_for(minutes(2));
+    world.far_end("xivo2", &FarEnd::Answers);
+    world.run_for(minutes(30));
+    world.far_end("switch", &FarEnd::Silent);
+    world.run_for(minutes(3));
+    let (incident, into) = (FIRST, IncidentId(2));
+    world
+        .act("lea", What::Merge { incident, into })
+        .expect("a closed one into an open one");
+    world.far_end("xivo2", &FarEnd::Refuses);
+    world.run_for(minutes(10));
+    let facts = world.facts.len();
+    world.run_for(minutes(10));
+    assert!(
+        world.facts.len() - facts < 2_000,
+        "decisions come to an end"
+    );
+    assert_eq!(world.engine.book().current().count(), 1);
+    assert_eq!(read(&world.facts).differences(), []);
+}
+
+#[test]
+fn a_decision_that_was_left_out_is_missed() {
+    let mut world = calm(telephony(16));
+    outage(&mut world, minutes(4));
+    world.run_for(minutes(30));
+    let mut chain = Chain::new(BootId::from("one"));
+    let forged: Vec<Fact> = world
+        .facts
+        .iter()
+        .map(|fact| (fact, fact.event().expect("ours")))
+        .filter(|(_, event)| !matches!(event, Event::Incident(_)))
+        .map(|(fact, event)| {
+            let now = Now {
+                instant: fact.boot,
+                utc: fact.utc,
+            };
+            chain.append(now, &event)
+        })
+        .collect();
+    assert!(!read(&forged).differences().is_empty());
+}

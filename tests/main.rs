@@ -41,6 +41,7 @@ mod reload_tells_the_truth;
 mod restart_keeps_the_outage;
 mod sample_config;
 mod session_timers;
+mod simulated_days;
 mod simulation;
 mod sip_device_habits;
 mod sip_torture;

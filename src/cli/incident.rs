@@ -7,7 +7,7 @@ use anyhow::Context;
 use sha2::{Digest as _, Sha256};
 
 use super::incidents::{duration, state, worst};
-use super::journal::{Place, done, moment, subject, wall, written};
+use super::journal::{Place, done, moment, subject, wall};
 use super::say;
 use crate::engine::history::History;
 use crate::health::standing::Subject;
@@ -228,7 +228,7 @@ fn acted(act: &Act) -> String {
         What::Attach { name, sha256, .. } => format!("document {name}, SHA-256 {sha256}"),
         What::Merge { incident, into } => format!("incident {incident} is part of {into}"),
         What::Split { subjects, .. } => {
-            let names: Vec<String> = subjects.iter().map(written).collect();
+            let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
             format!("another cause: {}", names.join(", "))
         }
         What::Publish { phase, text, .. } => format!("the page says {phase:?} {text}"),

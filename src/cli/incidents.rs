@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::journal::{Place, wall, written};
+use super::journal::{Place, wall};
 use super::say;
 use crate::engine::history::History;
 use crate::incident::book::{Incident, State};
@@ -69,7 +69,7 @@ fn row(incident: &Incident, history: &History) -> String {
         "{:>4}  {began}  {:<8}  {what}{hand}  [{}]",
         incident.id,
         state(incident.state),
-        written(&incident.cause)
+        incident.cause
     )
 }
 

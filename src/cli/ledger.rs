@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::incident::digest;
-use super::journal::{Place, done, moment, subject, wall, written};
+use super::journal::{Place, done, moment, subject, wall};
 use super::say;
 use crate::health::standing::Subject;
 use crate::incident::act::{Excluded, What};
@@ -189,7 +189,7 @@ fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::
         });
     }
     if let (true, Some(only)) = (rows.is_empty(), only) {
-        bail!("{} is not in this journal", written(only));
+        bail!("{only} is not in this journal");
     }
     if json {
         say(&serde_json::to_string_pretty(&rows)?);

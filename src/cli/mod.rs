@@ -30,6 +30,7 @@ mod prompt;
 mod reload;
 mod run;
 mod serve;
+mod sim;
 mod status;
 mod verify;
 
@@ -91,6 +92,8 @@ enum Verb {
     Lab(lab::Arguments),
     /// Be a bad network between two ends, and write down what became of each packet
     Impair(impair::Arguments),
+    /// Live through random days of a call centre, and check what must hold on any
+    Sim(sim::Arguments),
     /// Say in one word how the watched plant is
     Status(status::Arguments),
 }
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::run(arguments),
         Verb::Lab(arguments) => lab::run(arguments),
         Verb::Impair(arguments) => impair::run(arguments),
+        Verb::Sim(arguments) => sim::run(arguments),
         Verb::Status(arguments) => status::run(arguments),
     };
     done.unwrap_or_else(|error| {

@@ -91,7 +91,7 @@ impl Engine {
         match event {
             Event::Incident(step) => self.tell_step(fact, at, step),
             Event::Clock(mark) => self.tell_mark(fact, at, mark),
-            Event::Act(act) => self.tell_act(at, act),
+            Event::Act(act) => self.tell_act(fact, at, act),
             Event::Alert(record) => self.alerts.outbox.apply(fact, at, record),
             Event::ClockStepped { by_ns } => self.alerts.outbox.clock_stepped(*by_ns),
             Event::OwnFaultBegan { failure } => self.alerts.own_fault_began(fact, at, failure),
@@ -131,14 +131,7 @@ impl Engine {
         let Some(reason) = reason(incident, step) else {
             return;
         };
-        let failure = match &step.what {
-            step::What::Opened(failed)
-            | step::What::Relapsed(failed)
-            | step::What::Changed(failed)
-            | step::What::Joined { failed, .. } => failed.failure.as_ref(),
-            step::What::Restored { .. } | step::What::Dropped { .. } | step::What::Closed => None,
-        };
-        let words = failure.map_or_else(
+        let words = step.what.failure().map_or_else(
             || "tout fonctionne de nouveau".to_owned(),
             Failure::words_fr,
         );
@@ -169,15 +162,18 @@ impl Engine {
         self.alerts.outbox.owe(notice);
     }
 
-    fn tell_act(&mut self, at: Utc, act: &Act) {
+    fn tell_act(&mut self, fact: u64, at: Utc, act: &Act) {
         match &act.what {
             What::Acknowledge { incident } => self.alerts.outbox.acknowledged(&key_of(*incident)),
             What::Merge { incident, into } => {
                 self.alerts.outbox.merged(&key_of(*incident), *into, at);
             }
             What::Maintain {
-                subjects, until, ..
-            } => {
+                subjects,
+                from,
+                until,
+                ..
+            } if *from <= at => {
                 let hit: Vec<String> = self
                     .book()
                     .current()
@@ -188,10 +184,22 @@ impl Engine {
                     self.alerts.outbox.quiet(&key, *until);
                 }
             }
-            What::Comment { .. }
+            // Whoever hears of it as of a new one hears of its end.
+            What::Split { .. } => {
+                let id = self.book().last();
+                if let Some(incident) = self.book().incident(id) {
+                    let words = "séparé d’un autre incident".to_owned();
+                    let (cause, reason) = (incident.cause.clone(), Reason::Opened);
+                    let notice = self.notice(incident, reason, fact, &cause, (words, at));
+                    if incident.state == State::Open {
+                        self.alerts.outbox.owe(notice);
+                    }
+                }
+            }
+            What::Maintain { .. }
+            | What::Comment { .. }
             | What::Cause { .. }
             | What::Attach { .. }
-            | What::Split { .. }
             | What::Publish { .. }
             | What::Show { .. }
             | What::Declare { .. }
@@ -218,9 +226,9 @@ impl Engine {
         } else {
             incident.word()
         };
-        let name = self.called(subject);
+        let name = self.called(subject).to_owned();
         let mut notice =
-            Notice::of_incident(incident.id, reason, fact, name, (word, words), (since, at));
+            Notice::of_incident(incident.id, reason, fact, &name, (word, words), (since, at));
         notice.hit = incident
             .members
             .keys()

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::fact::Event;
-use super::plant::Plant;
 use crate::board::view::{ClockView, IncidentView};
 use crate::health::standing::Subject;
 use crate::incident::IncidentId;
@@ -53,6 +52,10 @@ impl Marks {
         self.passed
             .push((mark.incident, mark.indicator, mark.passed));
         self.is_stale = true;
+    }
+
+    pub(super) fn closed(&mut self, incident: IncidentId) {
+        self.passed.retain(|(of, ..)| *of != incident);
     }
 
     /// When the next one is passed.
@@ -120,7 +123,7 @@ impl Engine {
             .current()
             .map(|incident| IncidentView {
                 id: incident.id,
-                cause: known(&self.plant, &incident.cause).name.to_owned(),
+                cause: self.called(&incident.cause).to_owned(),
                 state: incident.word(),
                 phase: incident.phase,
                 audience: incident.audience,
@@ -133,7 +136,7 @@ impl Engine {
                 hit: incident
                     .members
                     .keys()
-                    .map(|subject| known(&self.plant, subject).name.to_owned())
+                    .map(|subject| self.called(subject).to_owned())
                     .collect(),
                 clocks: self.clocks_now(incident, now),
             })
@@ -171,47 +174,34 @@ impl Engine {
             self.book(),
             &Intervals::default(),
             profile,
-            |subject| known(&self.plant, subject),
+            |subject| self.known(subject),
         )
     }
 }
 
 impl Engine {
-    /// What people call it.
-    pub(super) fn called(&self, subject: &Subject) -> &str {
-        known(&self.plant, subject).name
+    /// What people call it; what is watched no more keeps its short name.
+    pub(super) fn called<'s>(&'s self, subject: &'s Subject) -> &'s str {
+        self.known(subject).name
+    }
+
+    fn known<'s>(&'s self, subject: &'s Subject) -> Known<'s> {
+        let watched = self.described.get(subject);
+        let id = match subject {
+            Subject::Target(id) => id.as_str(),
+            Subject::Line(id) => id.as_str(),
+        };
+        Known {
+            name: watched.map_or(id, |watched| &watched.name),
+            support: watched
+                .and_then(|watched| Support::named(&watched.support))
+                .unwrap_or(Support::Untold),
+        }
     }
 
     /// Its folder of the inventory; lines have none.
     pub(super) fn group_of(&self, subject: &Subject) -> Option<String> {
-        let Subject::Target(id) = subject else {
-            return None;
-        };
-        let target = self.plant.targets.iter().find(|target| target.id == *id);
-        target.map(|target| target.group.clone())
-    }
-}
-
-/// An incident may outlive what it is about.
-const DROPPED: &str = "no longer watched";
-
-fn known<'p>(plant: &'p Plant, subject: &Subject) -> Known<'p> {
-    match subject {
-        Subject::Line(id) => {
-            let line = plant.lines.iter().find(|line| line.id == *id);
-            Known {
-                name: line.map_or(DROPPED, |line| &line.name),
-                support: Support::Hno,
-            }
-        }
-        Subject::Target(id) => {
-            let target = plant.targets.iter().find(|target| target.id == *id);
-            Known {
-                name: target.map_or(DROPPED, |target| &target.name),
-                support: target
-                    .and_then(|target| Support::named(&target.support))
-                    .unwrap_or(Support::Untold),
-            }
-        }
+        let watched = self.described.get(subject)?;
+        (!watched.group.is_empty()).then(|| watched.group.clone())
     }
 }

@@ -156,6 +156,9 @@ pub struct Watched {
     pub name: String,
     /// HO, HNO or N/C: which hours count. Lines count day and night.
     pub support: String,
+    /// Folder of the inventory; lines have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
 }
 
 /// A probe's result as it is kept.

@@ -13,7 +13,7 @@ use crate::incident::book::Book;
 use crate::incident::step::Step;
 use crate::probe::Word;
 use crate::sla::interval::Interval;
-use crate::time::Utc;
+use crate::time::{Instant, Utc};
 
 /// A heartbeat is due every five seconds: without any fact for longer, nobody watched.
 const UNWATCHED: Duration = Duration::from_secs(15);
@@ -35,6 +35,7 @@ pub struct History {
 pub struct Last {
     pub fact: u64,
     pub at: Utc,
+    boot: Instant,
 }
 
 /// One target or line.
@@ -92,6 +93,7 @@ impl History {
         })?;
         self.first.get_or_insert(fact.utc);
         self.notice_gap(fact, &event);
+        self.check_nothing_is_left(fact, &event);
         match &event {
             Event::Configured(configured) => self.configured(fact, configured),
             Event::Soft(change) | Event::Hard(change) => self.changed(fact, change),
@@ -120,6 +122,7 @@ impl History {
         self.last = Some(Last {
             fact: fact.seq,
             at: fact.utc,
+            boot: fact.boot,
         });
         Ok(())
     }
@@ -227,6 +230,20 @@ impl History {
             word,
             fact: fact.seq,
         });
+    }
+
+    /// Before a later moment begins everything was decided; only a crash leaves something for the start.
+    fn check_nothing_is_left(&mut self, fact: &Fact, event: &Event) {
+        let Some(last) = self.last else {
+            return;
+        };
+        let goes_on = fact.boot <= last.boot || matches!(event, Event::ServiceStarted { .. });
+        if !goes_on && let Some(due) = self.incidents.due(last.at) {
+            self.differs(
+                fact.seq,
+                format!("a decision is missing before it: {due:?}"),
+            );
+        }
     }
 
     /// A decision is what the facts before it lead to, or the journal was not written by this engine.

@@ -5,10 +5,11 @@ use super::clocks::Marks;
 use super::fact::{Configured, Event};
 use super::input::ActToken;
 use super::output::Output;
-use crate::incident::act::Act;
+use crate::incident::act::{Act, Refusal};
 use crate::incident::book::Book;
-use crate::incident::step::Step;
+use crate::incident::step::{Step, What};
 use crate::incident::watch::{Run, Watch};
+use crate::probe::{Blame, Failure};
 use crate::time::{Instant, Now, Utc};
 
 /// All that facts tell of incidents.
@@ -28,7 +29,11 @@ impl Incidents {
             Event::ServiceStarted { .. } => self.watch.started(utc),
             Event::Configured(Configured {
                 topology, dropped, ..
-            }) => self.watch.configured(topology.clone(), dropped),
+            }) => {
+                self.watch.configured(topology.clone(), dropped);
+                // Other hours or limits may hold.
+                self.marks.changed();
+            }
             Event::Verdict(judged) => self.watch.run(Run {
                 probe: &judged.probe,
                 sent: judged.sent,
@@ -44,6 +49,9 @@ impl Incidents {
             Event::Incident(step) => {
                 self.book.decide(seq, utc, step);
                 self.marks.changed();
+                if step.what == What::Closed {
+                    self.marks.closed(step.incident);
+                }
             }
             Event::Clock(mark) => self.marks.passed(mark),
             Event::Act(act) => {
@@ -87,7 +95,18 @@ impl Engine {
 
     /// Makes a fact of everything that is to be decided now.
     pub(super) fn decide(&mut self, now: Now) {
+        let mut last = None;
         while let Some(step) = self.incidents.due(now.utc) {
+            // A decision that leaves itself open would be made for ever.
+            if last.as_ref() == Some(&step) {
+                let words = format!(
+                    "a decision about incident {} changes nothing: report this with its journal",
+                    step.incident
+                );
+                self.begin_fault(now, Failure::new(Blame::Ours, "incident_stuck", words));
+                break;
+            }
+            last = Some(step.clone());
             self.record(now, &Event::Incident(step));
             self.is_dirty = true;
         }
@@ -106,7 +125,19 @@ impl Engine {
     }
 
     pub(super) fn act(&mut self, now: Now, token: ActToken, act: Act) {
-        let outcome = act.check(&self.incidents.book).map(|()| {
+        let unknown = act
+            .what
+            .subjects()
+            .iter()
+            .find(|subject| !self.described.contains_key(subject));
+        let known = match unknown {
+            Some(subject) => Err(Refusal(format!(
+                "{subject} is not watched: vigie check lists what is"
+            ))),
+            None => Ok(()),
+        };
+        let checked = known.and_then(|()| act.check(&self.incidents.book));
+        let outcome = checked.map(|()| {
             self.record(now, &Event::Act(act));
             self.is_dirty = true;
             self.chain.seq

@@ -36,7 +36,7 @@ use crate::probe::{Failure, Verdict, Word};
 use crate::schedule::{self, Schedule, Start, Why};
 use crate::time::{Day, Instant, Now, Utc};
 use alerts::Alerts;
-use fact::{BootId, Chain, Configured, Event, Judged};
+use fact::{BootId, Chain, Configured, Event, Judged, Watched};
 use incidents::Incidents;
 use input::{Input, RunId};
 use output::Output;
@@ -47,7 +47,8 @@ use tally::Tally;
 use week::Weeks;
 use wiring::Wired;
 
-/// The view is published at least this often, so that a page can tell its age.
+/// The view is published at least this often, so that a page can tell its age; whoever watches no page may say
+/// otherwise (`Engine::publishing_every`).
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Changes within this time share one view: a fallen switch changes hundreds of targets at once.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(100);
@@ -80,10 +81,11 @@ pub enum Reason {
 }
 
 /// The watchdog.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     plant: Arc<Plant>,
     wired: BTreeMap<ProbeId, Wired>,
+    described: BTreeMap<Subject, Watched>,
     schedule: Schedule,
     health: Health,
     chain: Chain,
@@ -107,6 +109,7 @@ pub struct Engine {
     answered_since: Utc,
     committed: u64,
     watching: Option<Watching>,
+    publish_every: Duration,
     is_dirty: bool,
     verdicts: u64,
     late_max: Duration,
@@ -133,6 +136,7 @@ impl Engine {
     pub fn new(plant: Arc<Plant>, boot_id: BootId) -> Self {
         Self {
             wired: wiring::wired(&plant),
+            described: wiring::described(&plant),
             schedule: Schedule::new(plant.seed),
             health: Health::new(Now::default(), wiring::health(&plant)),
             chain: Chain::new(boot_id),
@@ -152,12 +156,21 @@ impl Engine {
             answered_since: Utc(0),
             committed: 0,
             watching: None,
+            publish_every: PUBLISH_EVERY,
             is_dirty: false,
             verdicts: 0,
             late_max: Duration::ZERO,
             outputs: VecDeque::new(),
             plant,
         }
+    }
+
+    /// Publishes a view that tells nothing new only this often. A view costs as much as ten good runs: a
+    /// simulated year has no reader for one a second. What changed is published as soon as ever.
+    #[must_use]
+    pub const fn publishing_every(mut self, every: Duration) -> Self {
+        self.publish_every = every;
+        self
     }
 
     pub fn handle(&mut self, now: Now, input: Input) {
@@ -212,7 +225,7 @@ impl Engine {
         let pause = if self.is_dirty {
             PUBLISH_PAUSE
         } else {
-            PUBLISH_EVERY
+            self.publish_every
         };
         let heartbeat = watching.heartbeat_at.min(watching.tally_at);
         let incident = self.incidents.wake().map(|at| (at, Reason::IncidentDue));
@@ -307,6 +320,7 @@ impl Engine {
     fn reconfigured(&mut self, now: Now, plant: Arc<Plant>) {
         self.flush_tally(now);
         self.wired = wiring::wired(&plant);
+        self.described = wiring::described(&plant);
         self.health.reconcile(now, wiring::health(&plant));
         self.alerts.reconfigure(plant.alerts.clone());
         self.plant = plant;
@@ -421,7 +435,7 @@ impl Engine {
         let pause = if self.is_dirty {
             PUBLISH_PAUSE
         } else {
-            PUBLISH_EVERY
+            self.publish_every
         };
         self.watching = Some(watching);
         if now.instant >= watching.published + pause {

@@ -11,7 +11,7 @@ use crate::id::ProbeId;
 use crate::incident::act::Refusal;
 use crate::probe::Check;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// Run this probe now and report `Input::ProbeDone`, exactly once.
     Probe {

@@ -119,13 +119,23 @@ pub(super) fn watched(plant: &Plant) -> Vec<Watched> {
         subject: Subject::Target(target.id.clone()),
         name: target.name.clone(),
         support: target.support.clone(),
+        group: target.group.clone(),
     });
     let lines = plant.lines.iter().map(|line| Watched {
         subject: Subject::Line(line.id.clone()),
         name: line.name.clone(),
         support: DAY_AND_NIGHT.to_owned(),
+        group: String::new(),
     });
     targets.chain(lines).collect()
+}
+
+/// The same, to be looked up.
+pub(super) fn described(plant: &Plant) -> BTreeMap<Subject, Watched> {
+    watched(plant)
+        .into_iter()
+        .map(|watched| (watched.subject.clone(), watched))
+        .collect()
 }
 
 /// The hours of a line: callers call whenever they need to.

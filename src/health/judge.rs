@@ -80,8 +80,11 @@ fn with_oracles(oracles: &[&Record], hints: &[&Record], now: Instant) -> Option<
             let explained_at = hint.confirmed_at + WAIT_FOR_EXPLANATION;
             let since = hint.first_failed.unwrap_or_default();
             if oracles.iter().all(|oracle| oracle.is_good_since(since)) || now >= explained_at {
+                // It is so since the hint fails and the oracle does not, whichever came last.
+                let since = judged.since.max(hint.since);
                 judged = of_record(hint);
                 judged.word = Word::Degraded;
+                judged.since = since;
                 unsettle(&mut judged, oracles);
             } else {
                 judged.settled = false;
@@ -116,6 +119,7 @@ fn gateway(
                 .any(|call| call.is_good_since(since.unwrap_or_default()))
             {
                 judged.word = Word::Degraded;
+                judged.since = judged.since.max(call.since);
             } else if now < confirmed_at(hints) {
                 judged.word = Word::Good;
                 judged.since = call.since;
@@ -133,6 +137,7 @@ fn gateway(
             Behind::Answering | Behind::Unsettled => {
                 judged = Judgement {
                     word: Word::Degraded,
+                    since: judged.since.max(call.since),
                     ..call
                 }
             }

@@ -89,7 +89,7 @@ pub enum Effect {
     Changed(Change),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Health {
     topology: Topology,
     probes: BTreeMap<ProbeId, Record>,

@@ -169,7 +169,9 @@ impl Record {
         let before = self.state;
         let step = before.step(event);
         self.state = step.state;
-        if before.is_settled() || before.turn() != step.state.turn() {
+        // What is confirmed counts from the run that it was first suspected by; what we lose sight of, from now.
+        let goes_on = step.state.turn().is_none() && !matches!(step.state, State::Blind { .. });
+        if before.is_settled() || before.turn() != step.state.turn() && !goes_on {
             self.turned = sent;
         }
         if before.word() != step.state.word() {

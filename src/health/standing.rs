@@ -1,5 +1,7 @@
 //! The state of a target or a line as people see it, and its changes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LineId, TargetId};
@@ -12,6 +14,16 @@ use crate::time::Utc;
 pub enum Subject {
     Target(TargetId),
     Line(LineId),
+}
+
+impl fmt::Display for Subject {
+    /// As people write it: `xivo1`, `line:119`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(id) => write!(f, "{id}"),
+            Self::Line(id) => write!(f, "line:{id}"),
+        }
+    }
 }
 
 /// The whole state of a target or a line as the page shows it.

@@ -7,14 +7,14 @@ use super::standing::Subject;
 use super::{LineSettings, Settings};
 use crate::id::{LineId, ProbeId, TargetId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Topology {
     probes: BTreeMap<ProbeId, Placed>,
     targets: BTreeMap<TargetId, Node>,
     lines: BTreeMap<LineId, Linked>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Placed {
     target: TargetId,
     part: Part,
@@ -23,7 +23,7 @@ struct Placed {
     near: Vec<ProbeId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     probes: Vec<ProbeId>,
     /// Probes that hold no channel.
@@ -36,7 +36,7 @@ struct Node {
     lines: BTreeSet<LineId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Linked {
     settings: LineSettings,
     /// Where its calls enter.

@@ -159,6 +159,12 @@ impl Act {
             if text.trim().is_empty() {
                 return refuse("say why or what: the text is empty".to_owned());
             }
+            if text
+                .chars()
+                .any(|letter| letter.is_control() && letter != '\n')
+            {
+                return refuse("the text holds control characters: write plain text".to_owned());
+            }
             if text.len() > TEXT_MAX {
                 return refuse(format!(
                     "the text has {} bytes, {TEXT_MAX} at most: attach it as a document",
@@ -225,12 +231,34 @@ impl What {
             | Self::Correct { text, .. }
             | Self::Reject { text, .. }
             | Self::Attach { name: text, .. } => Some(text),
+            Self::Publish { text, .. } if !text.is_empty() => Some(text),
             Self::Acknowledge { .. }
             | Self::Merge { .. }
             | Self::Split { .. }
             | Self::Publish { .. }
             | Self::Show { .. }
             | Self::Approve { .. } => None,
+        }
+    }
+
+    /// The targets and lines that it speaks of.
+    #[must_use]
+    pub fn subjects(&self) -> &[Subject] {
+        match self {
+            Self::Split { subjects, .. } | Self::Maintain { subjects, .. } => subjects,
+            Self::Exclude { subject, .. } | Self::Correct { subject, .. } => {
+                std::slice::from_ref(subject)
+            }
+            Self::Acknowledge { .. }
+            | Self::Comment { .. }
+            | Self::Cause { .. }
+            | Self::Attach { .. }
+            | Self::Merge { .. }
+            | Self::Publish { .. }
+            | Self::Show { .. }
+            | Self::Declare { .. }
+            | Self::Approve { .. }
+            | Self::Reject { .. } => &[],
         }
     }
 
@@ -260,6 +288,13 @@ impl What {
         match self {
             Self::Merge { incident, into } if incident == into => {
                 refuse("an incident cannot be merged into itself: name another one")
+            }
+            Self::Merge { incident, into }
+                if book.is_closed(*into) && !book.is_closed(*incident) =>
+            {
+                refuse(
+                    "the one is closed and the other is not: merge the closed one into the open one",
+                )
             }
             Self::Split { incident, subjects } => {
                 let members = book.incident(*incident).map(|known| &known.members);

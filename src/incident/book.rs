@@ -114,6 +114,13 @@ impl Book {
         self.incidents.values()
     }
 
+    /// Closed, or part of another.
+    #[must_use]
+    pub fn is_closed(&self, id: IncidentId) -> bool {
+        self.incident(id)
+            .is_some_and(|incident| incident.state == State::Closed)
+    }
+
     /// What waits for a second person.
     #[must_use]
     pub fn proposal(&self, fact: u64) -> Option<&Proposal> {
@@ -153,16 +160,28 @@ impl Book {
         going_on.map(|work| work.until).max()
     }
 
+    /// The newest incident.
+    #[must_use]
+    pub const fn last(&self) -> IncidentId {
+        IncidentId(self.last)
+    }
+
     /// The number of the next incident.
     pub(super) const fn next(&self) -> IncidentId {
         IncidentId(self.last + 1)
     }
 
-    /// The incident that is not closed and holds this subject.
+    /// The incident that is not closed and holds this subject: the one in which it fails, else the newest.
     #[must_use]
     pub fn holding(&self, subject: &Subject) -> Option<&Incident> {
-        self.current()
-            .find(|incident| incident.members.contains_key(subject))
+        let fails = |incident: &&Incident| {
+            let span = incident.span_of(subject);
+            span.is_some_and(|span| span.end.is_none())
+        };
+        self.current().find(fails).or_else(|| {
+            self.current()
+                .find(|incident| incident.members.contains_key(subject))
+        })
     }
 
     /// Those that are not closed, newest first.
@@ -244,7 +263,8 @@ impl Book {
                 fact,
                 author: act.author.clone(),
                 subjects: subjects.clone(),
-                from: *from,
+                // What is past was not planned: leaving it out takes two people.
+                from: (*from).max(at),
                 until: *until,
                 text: text.clone(),
             }),
@@ -260,7 +280,11 @@ impl Book {
             | act::What::Exclude { .. }
             | act::What::Correct { .. } => {}
         }
-        for id in act.what.incidents() {
+        let mut concerned = act.what.incidents();
+        if matches!(act.what, act::What::Split { .. }) {
+            concerned.push(IncidentId(self.last));
+        }
+        for id in concerned {
             if let Some(incident) = self.incidents.get_mut(&id) {
                 incident.hear(at, act);
                 incident.timeline.push(Entry {
@@ -283,6 +307,15 @@ impl Book {
                 all.sort_by_key(|span| span.start.at);
             }
             target.detected = target.detected.min(from.detected);
+            target.declared = match (target.declared, from.declared) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            target.acknowledged = target
+                .acknowledged
+                .take()
+                .or_else(|| from.acknowledged.clone());
+            target.cause_text = target.cause_text.take().or_else(|| from.cause_text.clone());
             target.settle();
         }
         self.current.remove(&id);
@@ -311,9 +344,12 @@ impl Book {
         let Some(cause) = members.keys().next().cloned() else {
             return;
         };
+        let failure = old.failure_of(&cause);
+        old.failure = old.failure_of(&old.cause);
         let mut new = Incident {
             id: next,
             cause,
+            failure,
             members,
             timeline: Vec::new(),
             ..old.clone()
@@ -334,6 +370,11 @@ impl Book {
                 continue;
             };
             incident.clock_steps.push(by_ns);
+            incident.detected = shifted(incident.detected, by_ns);
+            incident.confirmed = incident.confirmed.map(|at| shifted(at, by_ns));
+            if let Some(acknowledged) = &mut incident.acknowledged {
+                acknowledged.at = shifted(acknowledged.at, by_ns);
+            }
             for span in incident.members.values_mut().flatten() {
                 span.start.shift(by_ns);
                 if let Some(end) = &mut span.end {
@@ -346,13 +387,25 @@ impl Book {
 
 impl Bounds {
     pub(super) const fn shift(&mut self, by_ns: i64) {
-        self.at = Utc(self.at.0.saturating_add(by_ns));
-        self.earliest = Utc(self.earliest.0.saturating_add(by_ns));
-        self.latest = Utc(self.latest.0.saturating_add(by_ns));
+        self.at = shifted(self.at, by_ns);
+        self.earliest = shifted(self.earliest, by_ns);
+        self.latest = shifted(self.latest, by_ns);
     }
 }
 
+const fn shifted(at: Utc, by_ns: i64) -> Utc {
+    Utc(at.0.saturating_add(by_ns))
+}
+
 impl Incident {
+    /// Why this member failed, as the first decision about it said.
+    fn failure_of(&self, subject: &Subject) -> Option<Failure> {
+        self.timeline.iter().find_map(|entry| match &entry.what {
+            Happened::Step(step) if step.subject == *subject => step.what.failure().cloned(),
+            Happened::Step(_) | Happened::Act(_) => None,
+        })
+    }
+
     /// Since when, and whether it still fails.
     #[must_use]
     pub fn span_of(&self, subject: &Subject) -> Option<&Span> {
@@ -363,7 +416,7 @@ impl Incident {
     #[must_use]
     pub fn started(&self) -> Option<Bounds> {
         let starts = self.members.values().flatten().map(|span| span.start);
-        starts.min_by_key(|start| start.at)
+        starts.min_by_key(|start| (start.at, start.earliest))
     }
 
     /// The last restoration; `None` while something fails.
@@ -464,7 +517,7 @@ impl Incident {
             act::What::Publish { phase, .. } => self.phase = *phase,
             act::What::Show { audience, .. } => self.audience = *audience,
             act::What::Declare { at, .. } => {
-                self.declared = Some(self.declared.map_or(*at, |known| known.min(*at)));
+                self.declared = Some(*at);
             }
             act::What::Comment { .. }
             | act::What::Attach { .. }

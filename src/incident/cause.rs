@@ -68,7 +68,7 @@ impl Topology {
         }
         let below = self.below(subject);
         for known in open() {
-            for (member, span) in failing(known) {
+            for (member, span) in failing(known).filter(|(member, _)| *member != subject) {
                 let apart = apart(span.start.at, start.at);
                 let joins = apart <= EXPLAINS_WITHIN && below.contains(member)
                     || apart <= STORM && self.are_neighbours(subject, member)

@@ -42,6 +42,20 @@ pub enum What {
     Closed,
 }
 
+impl What {
+    /// Why it failed, of a step that says so.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Opened(failed)
+            | Self::Relapsed(failed)
+            | Self::Changed(failed)
+            | Self::Joined { failed, .. } => failed.failure.as_ref(),
+            Self::Restored { .. } | Self::Dropped { .. } | Self::Closed => None,
+        }
+    }
+}
+
 /// Since when, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {

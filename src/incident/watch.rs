@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::book::{Book, State};
+use super::book::{Book, Incident, State};
 use super::cause::{Place, Topology};
 use super::span::Bounds;
 use super::step::{Failed, Step, What};
+use crate::health::SERVED_BY_BACKUP;
 use crate::health::standing::{Change, Standing, Subject};
 use crate::id::ProbeId;
 use crate::probe::Word;
@@ -47,8 +48,6 @@ pub struct Watch {
     probes: BTreeMap<ProbeId, Runs>,
     /// What may have to be decided.
     undecided: BTreeSet<Subject>,
-    /// Watched no more, while an incident holds them.
-    dropped: BTreeSet<Subject>,
     last_fact: Utc,
 }
 
@@ -94,7 +93,6 @@ impl Watch {
         self.topology = topology;
         for subject in dropped {
             self.subjects.remove(subject);
-            self.dropped.insert(subject.clone());
             self.undecided.insert(subject.clone());
         }
         self.probes
@@ -155,7 +153,6 @@ impl Watch {
 
     pub fn changed(&mut self, fact: u64, at: Utc, change: &Change) {
         let last_failed = last_failed(&self.topology, &self.probes, &change.subject);
-        self.dropped.remove(&change.subject);
         let old = self.subjects.remove(&change.subject);
         let mut tracked = old.unwrap_or_else(|| Tracked {
             standing: Standing::unseen(at),
@@ -200,10 +197,21 @@ impl Watch {
     /// When there will be something to decide although nothing happens.
     #[must_use]
     pub fn deadline(&self, book: &Book) -> Option<Utc> {
-        book.current()
-            .filter(|incident| incident.state == State::Restored)
+        self.quiet(book)
             .filter_map(|incident| Some(incident.ended()?.at + RELAPSE_WITHIN))
             .min()
+    }
+
+    /// Incidents in which all works, and nothing waits to be confirmed.
+    fn quiet<'b>(&self, book: &'b Book) -> impl Iterator<Item = &'b Incident> {
+        let is_sure = |subject: &Subject| {
+            self.subjects
+                .get(subject)
+                .is_none_or(|tracked| tracked.standing.confirmed && tracked.word() == Word::Good)
+        };
+        book.current().filter(move |incident| {
+            incident.state == State::Restored && incident.members.keys().all(is_sure)
+        })
     }
 
     /// The next decision, if there is one.
@@ -214,14 +222,11 @@ impl Watch {
             }
             self.undecided.remove(&subject);
         }
-        let over = book
-            .current()
-            .filter(|incident| incident.state == State::Restored)
-            .find(|incident| {
-                incident
-                    .ended()
-                    .is_some_and(|end| end.at + RELAPSE_WITHIN <= now)
-            })?;
+        let over = self.quiet(book).find(|incident| {
+            incident
+                .ended()
+                .is_some_and(|end| end.at + RELAPSE_WITHIN <= now)
+        })?;
         Some(Step {
             incident: over.id,
             subject: over.cause.clone(),
@@ -253,7 +258,7 @@ impl Watch {
             let because = incident.timeline.last().map_or(0, |entry| entry.fact);
             return step(incident.id, because, What::Dropped { end });
         };
-        let word = tracked.standing.word;
+        let word = tracked.word();
         match (word, holding, open) {
             (Word::Blind, _, _) | (Word::Good, _, None) => None,
             (Word::Good, Some(incident), Some(span)) => {
@@ -320,6 +325,12 @@ impl Watch {
         let turn = self.turn(subject, tracked.standing.since);
         let at = turn.map_or(tracked.standing.since, |turn| turn.sent);
         let at = if at > start.at { at } else { tracked.at };
+        // One good call among bad ones ends nothing: the end is the first of those that prove it.
+        let at = match subject {
+            Subject::Line(_) if tracked.word() == Word::Good => at.max(tracked.good.first),
+            Subject::Line(_) => at.max(tracked.passed.first),
+            Subject::Target(_) => at,
+        };
         Bounds {
             at,
             earliest: tracked.unseen_from.map_or(at, |unseen| unseen.min(at)),
@@ -351,6 +362,17 @@ fn last_failed(
 }
 
 impl Tracked {
+    /// What counts for incidents: a line that its reserve answers takes calls.
+    fn word(&self) -> Word {
+        let failure = self.standing.failure.as_ref();
+        let is_served = failure.is_some_and(|failure| failure.code == SERVED_BY_BACKUP);
+        if self.standing.word == Word::Degraded && is_served {
+            Word::Good
+        } else {
+            self.standing.word
+        }
+    }
+
     /// When it was sure that it works; `None` while it is not.
     fn confirmed(&self, subject: &Subject, proof: Proof) -> Option<Utc> {
         match subject {

@@ -86,7 +86,13 @@ impl Baseline {
     /// Whether this reading falls out of the week. `None` too while too little is known.
     #[must_use]
     pub fn breach(&self, metric: Metric, value: f64) -> Option<Breach> {
-        let (usual, limit) = self.usual_and_limit(metric)?;
+        let (hours, usual) = self.known_and_usual(metric)?;
+        // The limit is never nearer: of most calls no more need be asked.
+        let nearest = towards_worse(metric).mul_add(metric.margin(), usual);
+        if !metric.is_worse(value, nearest) {
+            return None;
+        }
+        let limit = limit(metric, hours, usual);
         metric.is_worse(value, limit).then_some(Breach {
             severity: Severity::Degraded,
             metric,
@@ -96,29 +102,10 @@ impl Baseline {
         })
     }
 
-    /// The limit is the most lenient of three: a margin that means something to a caller beyond the
-    /// usual; six spreads; twice as far as one usual hour in ten reaches.
-    fn usual_and_limit(&self, metric: Metric) -> Option<(f64, f64)> {
-        let margin = metric.margin();
-        let towards_worse = if metric.is_worse(1.0, 0.0) { 1.0 } else { -1.0 };
+    fn known_and_usual(&self, metric: Metric) -> Option<(Vec<Readings>, f64)> {
         let mut hours = self.known(metric)?;
-        hours.sort_by(|one, other| one.mean().total_cmp(&other.mean()));
-        let usual = hours[hours.len() / 2].mean();
-
-        hours.sort_by(|one, other| one.square_from(usual).total_cmp(&other.square_from(usual)));
-        hours.truncate(hours.len() - hours.len() / UNUSUAL);
-        let squares: f64 = hours.iter().map(|hour| hour.square_from(usual)).sum();
-        let spread = (squares / f64::from(small(hours.len()))).sqrt();
-
-        let mut reached: Vec<f64> = hours
-            .iter()
-            .map(|hour| towards_worse * (unit(hour.worst) - usual))
-            .collect();
-        reached.sort_by(f64::total_cmp);
-        let reach = reached[reached.len() - 1 - reached.len() / UNUSUAL];
-
-        let far = margin.max(SPREADS * spread).max(REACHES * reach);
-        Some((usual, towards_worse.mul_add(far, usual)))
+        let usual = middle(&mut hours);
+        Some((hours, usual))
     }
 
     /// The hours that know the metric, when they are enough to tell what is usual.
@@ -134,6 +121,37 @@ impl Baseline {
             .fold(0, |sum: u32, hour| sum.saturating_add(hour.count));
         (hours.len() >= HOURS_MIN && readings >= READINGS_MIN).then_some(hours)
     }
+}
+
+/// The mean of the hour in the middle.
+fn middle(hours: &mut [Readings]) -> f64 {
+    let middle = hours.len() / 2;
+    let by_mean = |one: &Readings, other: &Readings| one.mean().total_cmp(&other.mean());
+    hours.select_nth_unstable_by(middle, by_mean).1.mean()
+}
+
+fn towards_worse(metric: Metric) -> f64 {
+    if metric.is_worse(1.0, 0.0) { 1.0 } else { -1.0 }
+}
+
+/// The most lenient of three: a margin that means something to a caller beyond the usual; six spreads; twice as
+/// far as one usual hour in ten reaches.
+fn limit(metric: Metric, mut hours: Vec<Readings>, usual: f64) -> f64 {
+    let towards_worse = towards_worse(metric);
+    hours.sort_by(|one, other| one.square_from(usual).total_cmp(&other.square_from(usual)));
+    hours.truncate(hours.len() - hours.len() / UNUSUAL);
+    let squares: f64 = hours.iter().map(|hour| hour.square_from(usual)).sum();
+    let spread = (squares / f64::from(small(hours.len()))).sqrt();
+
+    let mut reached: Vec<f64> = hours
+        .iter()
+        .map(|hour| towards_worse * (unit(hour.worst) - usual))
+        .collect();
+    reached.sort_by(f64::total_cmp);
+    let reach = reached[reached.len() - 1 - reached.len() / UNUSUAL];
+
+    let far = metric.margin().max(SPREADS * spread).max(REACHES * reach);
+    towards_worse.mul_add(far, usual)
 }
 
 impl Readings {
@@ -307,7 +325,8 @@ mod tests {
             ] {
                 let mut random = fastrand::Rng::with_seed(11);
                 let mut reading = || usual + scale * noise(&mut random);
-                let (_, limit) = week(metric, |_| reading()).usual_and_limit(metric).unwrap();
+                let (hours, usual) = week(metric, |_| reading()).known_and_usual(metric).unwrap();
+                let limit = limit(metric, hours, usual);
                 let breaches: Vec<bool> = (0..365 * 24)
                     .map(|_| metric.is_worse(reading(), limit))
                     .collect();

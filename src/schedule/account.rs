@@ -19,7 +19,7 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 /// A try has so long to be refused before the next probe of the account has its turn.
 const TURN: Duration = Duration::from_secs(30);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Account {
     shut_until: Instant,
     /// Whose try was refused last: the others go before it.

@@ -66,7 +66,7 @@ pub enum Reason {
     Lost,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     seed: Seed,
     entries: BTreeMap<ProbeId, Entry>,
@@ -80,7 +80,7 @@ pub struct Schedule {
     accounts: BTreeMap<AccountId, Account>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     settings: Settings,
     cadence: Cadence,
@@ -98,7 +98,7 @@ enum Phase {
     Running { then: Option<(Instant, Why)> },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     trunk: Option<TrunkId>,
     started: Instant,

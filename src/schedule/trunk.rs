@@ -30,7 +30,7 @@ const FOR_CONFIRMATIONS: u32 = 4;
 /// So many more stay for calls that a suspicion asks for, before routine and hurry may have them.
 const FOR_SUSPICIONS: u32 = 4;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Trunk {
     allowance: Allowance,
     holder: Option<ProbeId>,
@@ -42,7 +42,7 @@ pub(super) struct Trunk {
 /// Calls that may be made, saved up to a third of an hour's: what a calm hour leaves pays for the hurry of
 /// the first minutes of an outage. In any hour there are at most four thirds of the maximum, or twelve more
 /// than it where that is more: fewer would leave an outage unconfirmed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Allowance {
     /// One call is earned in this time.
     earned_in: Duration,
@@ -85,7 +85,7 @@ impl Allowance {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiting {
     since: Instant,
     probe: ProbeId,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::clock::Outage;
 use super::contract::{Indicator, Profile, Support};
-use super::exclusion::{Exclusion, Ground};
+use super::exclusion::{Exclusion, Ground, excluded_time};
 use super::interval::{Interval, Intervals};
 use crate::health::standing::Subject;
 use crate::incident::act::What;
 use crate::incident::book::{Book, Incident};
 use crate::incident::span::Span;
 use crate::probe::Word;
+use crate::time::Utc;
 
 /// A target or line, as the contract knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +34,15 @@ impl Profile {
 /// What `incident` is for the contract: the failures of its lines, of its web site, of the rest.
 #[must_use]
 pub fn of_incident<'n>(
-    incident: &Incident,
+    incident: &'n Incident,
     book: &Book,
     blind: &Intervals,
     profile: &Profile,
-    known: impl Fn(&Subject) -> Known<'n>,
+    known: impl Fn(&'n Subject) -> Known<'n>,
 ) -> Vec<Outage> {
     let mut outages: BTreeMap<Indicator, Outage> = BTreeMap::new();
+    // What failed and nobody excuses.
+    let mut still: BTreeMap<Indicator, Intervals> = BTreeMap::new();
     for (subject, spans) in &incident.members {
         let indicator = profile.of_subject(subject);
         let Known { name, support } = known(subject);
@@ -63,16 +66,43 @@ pub fn of_incident<'n>(
             outage.support = support;
         }
         outage.spans.extend(spans.iter().cloned());
-        outage.exclusions.extend(exclusions(book, subject, spans));
+        let agreed = exclusions(book, subject, spans);
+        let failing: Intervals = spans.iter().map(lasting).collect();
+        let counted = failing.subtract(&excluded_time(&agreed));
+        let known = still.entry(indicator).or_default();
+        *known = known.union(&counted);
+        outage.exclusions.extend(agreed);
     }
     outages
         .into_values()
         .map(|mut outage| {
             outage.spans.sort_by_key(|span| span.start.at);
+            if let Some(still) = still.get(&outage.indicator) {
+                outage.exclusions = excused(outage.exclusions, still);
+            }
             outage.facts = facts(&outage);
             outage
         })
         .collect()
+}
+
+/// One excuses no other: an exclusion counts where all that fails is excluded.
+fn excused(exclusions: Vec<Exclusion>, still: &Intervals) -> Vec<Exclusion> {
+    let parts = exclusions.into_iter().flat_map(|exclusion| {
+        let time: Intervals = std::iter::once(exclusion.time).collect();
+        let left: Vec<Interval> = time.subtract(still).iter().collect();
+        left.into_iter().map(move |time| Exclusion {
+            time,
+            ..exclusion.clone()
+        })
+    });
+    parts.collect()
+}
+
+/// From the first failed to the first good probe; what still fails does so for ever.
+fn lasting(span: &Span) -> Interval {
+    let until = span.end.map_or(Utc(i64::MAX), |end| end.at);
+    Interval::new(span.start.at, until)
 }
 
 fn facts(outage: &Outage) -> Vec<u64> {

@@ -42,13 +42,18 @@ impl Messenger {
 
     pub(super) fn send(&self, outgoing: Box<Outgoing>) {
         let (senders, done) = (Arc::clone(&self.senders), self.done.clone());
+        let (id, channel) = (outgoing.id, outgoing.channel.name.clone());
+        let sending = tokio::spawn(async move { senders.send(&outgoing).await });
         tokio::spawn(async move {
-            let outcome = senders.send(&outgoing).await;
+            // Every message is answered, or its channel would wait for ever.
+            let outcome = sending.await.unwrap_or_else(|error| {
+                Err(Failure::passing(format!("the sender failed: {error}")))
+            });
             if let Err(failure) = &outcome {
-                tracing::warn!(channel = %outgoing.channel.name, "an alert did not arrive: {failure}");
+                tracing::warn!(%channel, "an alert did not arrive: {failure}");
             }
             // The service may have stopped: what was not answered is sent again after its start.
-            let _ = done.send((outgoing.id, outcome));
+            let _ = done.send((id, outcome));
         });
     }
 
