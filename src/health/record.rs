@@ -169,9 +169,7 @@ impl Record {
         let before = self.state;
         let step = before.step(event);
         self.state = step.state;
-        // What is confirmed counts from the run that it was first suspected by; what we lose sight of, from now.
-        let goes_on = step.state.turn().is_none() && !matches!(step.state, State::Blind { .. });
-        if before.is_settled() || before.turn() != step.state.turn() && !goes_on {
+        if !before.goes_on_to(step.state) {
             self.turned = sent;
         }
         if before.word() != step.state.word() {

@@ -118,6 +118,18 @@ impl State {
         }
     }
 
+    /// Does `next` go the way that this unsettled state leans?
+    #[must_use]
+    pub(super) const fn goes_on_to(self, next: Self) -> bool {
+        match (self.turn(), next) {
+            (Some(true), Self::Suspect { .. } | Self::Degraded | Self::Down)
+            | (Some(false), Self::Recovering { .. } | Self::Degraded | Self::Good) => true,
+            (None, _)
+            | (Some(true), Self::Good | Self::Recovering { .. } | Self::Blind { .. })
+            | (Some(false), Self::Down | Self::Suspect { .. } | Self::Blind { .. }) => false,
+        }
+    }
+
     /// Two failures in a row or more.
     #[must_use]
     pub const fn fails_again(self) -> bool {

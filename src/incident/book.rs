@@ -412,7 +412,8 @@ impl Incident {
         self.members.get(subject)?.last()
     }
 
-    /// From the first failed probe of all.
+    /// From the first failed probe of all. Of members that fail since the same probe, the one that remembers
+    /// the last good before it: one that joined late may not.
     #[must_use]
     pub fn started(&self) -> Option<Bounds> {
         let starts = self.members.values().flatten().map(|span| span.start);
