@@ -1,9 +1,11 @@
 //! Who is blamed for what: the gateway, either PBX, the line, the switch, and ourselves.
 
 use vigie::board::view::Answer;
+use vigie::engine::fact::{Event, Judged};
 use vigie::engine::plant::Trunk;
 use vigie::health::standing::Subject;
 use vigie::probe::Word;
+use vigie::time::Utc;
 
 use crate::support::world::{FarEnd, World, call, minutes, seconds, telephony};
 
@@ -412,4 +414,117 @@ fn a_store_that_fails_never_turns_anything_red_and_the_page_goes_on() {
     });
     world.run_for(seconds(2));
     assert_eq!(world.view.clone().unwrap().own_faults, []);
+}
+
+/// The calls of the line that were not good, as the journal tells them.
+fn bad_calls(world: &World) -> Vec<Judged> {
+    let verdicts = world.facts.iter().filter_map(|fact| match fact.event() {
+        Ok(Event::Verdict(judged)) if judged.probe.as_str() == "patton/call" => Some(judged),
+        _ => None,
+    });
+    verdicts.filter(|call| call.word != Word::Good).collect()
+}
+
+/// What was confirmed of the line while it was not good, and since when.
+fn confirmed_of_the_line(world: &World) -> Vec<(Word, Utc)> {
+    world
+        .changes
+        .iter()
+        .map(|(_, change)| change)
+        .filter(|change| change.subject == Subject::Line("119".into()) && change.is_hard())
+        .filter(|change| matches!(change.to.word, Word::Degraded | Word::Down))
+        .map(|change| (change.to.word, change.to.since))
+        .collect()
+}
+
+#[test]
+fn three_calls_in_a_row_that_callers_complain_of_are_down_since_the_first() {
+    use FarEnd::{Limps, Mumbles, Refuses, Signs};
+    type Confirmed<'a> = &'a [(Word, usize)];
+    let good = Signs("*1#");
+    // What the calls meet, and each word that it confirms with the call that it dates from.
+    let cases: [(&[FarEnd], Confirmed<'_>); 13] = [
+        (&[Mumbles, Mumbles, Mumbles], &[(Word::Down, 0)]),
+        (&[Refuses, Refuses, Refuses], &[(Word::Down, 0)]),
+        (&[Mumbles, Refuses, Mumbles], &[(Word::Down, 0)]),
+        (&[Refuses, Mumbles, Refuses], &[(Word::Down, 0)]),
+        (&[Mumbles, Mumbles, good.clone()], &[]),
+        (&[Mumbles, Mumbles, good, Mumbles], &[]),
+        (&[Mumbles, Limps, Mumbles], &[(Word::Degraded, 0)]),
+        (&[Mumbles, Mumbles, Limps], &[(Word::Degraded, 0)]),
+        (&[Limps, Refuses, Mumbles], &[(Word::Degraded, 0)]),
+        (
+            &[Limps, Mumbles, Mumbles, Mumbles],
+            &[(Word::Degraded, 0), (Word::Down, 1)],
+        ),
+        (
+            &[Mumbles, Limps, Mumbles, Mumbles, Mumbles],
+            &[(Word::Degraded, 0), (Word::Down, 2)],
+        ),
+        (
+            &[Limps, Limps, Limps, Mumbles, Mumbles, Mumbles],
+            &[(Word::Degraded, 0), (Word::Down, 3)],
+        ),
+        (
+            &[Limps, Limps, Limps, Mumbles, Mumbles, Limps, Mumbles],
+            &[(Word::Degraded, 0)],
+        ),
+    ];
+    for (met, expected) in cases {
+        let mut world = healthy();
+        world.next_runs("patton/call", met);
+        world.run_for(minutes(10));
+        let calls = bad_calls(&world);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(word, call)| (*word, calls[*call].sent))
+            .collect();
+        assert_eq!(confirmed_of_the_line(&world), expected, "{met:?}");
+        assert_eq!(world.line("119"), Word::Good, "{met:?}");
+    }
+}
+
+#[test]
+fn a_line_nobody_understands_is_an_outage_in_words_that_say_so() {
+    let mut world = healthy();
+    let from = world.now.instant;
+    world.far_end("patton/call", &FarEnd::Mumbles);
+    world.run_for(minutes(3));
+    let line = Subject::Line("119".into());
+    let took = world.confirmed(&line, Word::Down, from).unwrap();
+    assert!(took <= minutes(1) + seconds(11), "{took:?}");
+    let view = world.view_now();
+    assert_eq!(view.answer, Answer::No);
+    assert_eq!(
+        view.because,
+        "La ligne 119, accueil décroche, mais la voix est trop mauvaise pour se comprendre."
+    );
+    let incident = world.engine.book().incidents().next().unwrap();
+    let span = incident.span_of(&line).unwrap();
+    assert_eq!(span.word, Word::Down);
+    assert_eq!(span.start.at, bad_calls(&world)[0].sent);
+    assert_eq!(world.ever_down(), [line].into());
+}
+
+#[test]
+fn a_restart_among_the_three_calls_keeps_the_count_and_the_beginning() {
+    for before in [1, 2] {
+        let mut world = healthy();
+        world.far_end("patton/call", &FarEnd::Mumbles);
+        while bad_calls(&world).len() < before {
+            world.run_for(seconds(1));
+        }
+        assert_eq!(world.line("119"), Word::Good);
+        world.killed_and_back(seconds(5));
+        while bad_calls(&world).len() < 3 {
+            assert_eq!(world.line("119"), Word::Good, "after {before}");
+            world.run_for(seconds(1));
+        }
+        let first = bad_calls(&world)[0].sent;
+        assert_eq!(
+            confirmed_of_the_line(&world),
+            [(Word::Down, first)],
+            "after {before}"
+        );
+    }
 }

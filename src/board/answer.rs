@@ -113,6 +113,9 @@ fn how(line: &LineStory<'_>) -> &'static str {
     match line.failure.map(|failure| failure.code.as_ref()) {
         Some("no_media" | "late_media") => "décroche, mais on n’entend rien",
         Some("media_stopped") => "décroche, puis le son s’arrête",
+        Some("mos_cq" | "mos_cq_wideband" | "mos_cq_fullband") => {
+            "décroche, mais la voix est trop mauvaise pour se comprendre"
+        }
         Some("one_way_audio") => "décroche, mais le son ne passe que dans un sens",
         Some(_) | None => UNANSWERED,
     }
@@ -185,6 +188,11 @@ mod tests {
             failure: Some(&mute),
             ..line("119", Word::Down)
         };
+        let garbled = Failure::new(Blame::Misbehaved, "mos_cq", "").severe();
+        let unintelligible = LineStory {
+            failure: Some(&garbled),
+            ..line("119", Word::Down)
+        };
         let good = line("119", Word::Good);
         let cases: &[(&[LineStory<'_>], Answer, &str)] = &[
             (&[], Answer::Unknown, "Aucune ligne n’est surveillée."),
@@ -212,6 +220,11 @@ mod tests {
                 std::slice::from_ref(&silent),
                 Answer::No,
                 "La ligne 119 décroche, mais on n’entend rien.",
+            ),
+            (
+                std::slice::from_ref(&unintelligible),
+                Answer::No,
+                "La ligne 119 décroche, mais la voix est trop mauvaise pour se comprendre.",
             ),
             (
                 &[silent.clone(), line("file", Word::Down)],

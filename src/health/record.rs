@@ -50,6 +50,8 @@ pub struct Record {
     pub(super) since: Utc,
     /// Send time of the first run that pointed away from it.
     pub(super) turned: Utc,
+    /// Send time of the first run of the present series that is severe or down.
+    pub(super) poor_from: Utc,
     /// Start of the first run of the present series of failures.
     pub(super) first_failed: Option<Instant>,
     /// When the present word was confirmed.
@@ -78,6 +80,7 @@ impl Record {
             sight: Sight::Clear,
             since: now.utc,
             turned: now.utc,
+            poor_from: now.utc,
             first_failed: None,
             confirmed_at: now.instant,
             conclusive: None,
@@ -139,10 +142,11 @@ impl Record {
             self.failure.clone_from(&seen.failure);
         }
         let locked_out = seen.failure.as_ref().is_some_and(Failure::is_of_login);
-        let event = if locked_out && seen.word == Word::Blind {
-            Event::LockedOut
-        } else {
-            Event::from(seen.word)
+        let severe = seen.failure.as_ref().is_some_and(|failure| failure.severe);
+        let event = match seen.word {
+            Word::Blind if locked_out => Event::LockedOut,
+            Word::Degraded if severe => Event::Severe,
+            Word::Good | Word::Degraded | Word::Down | Word::Blind => Event::from(seen.word),
         };
         let sent = seen.sent;
         self.last = Some(seen);
@@ -150,6 +154,7 @@ impl Record {
             Event::Blind => Run::Blind,
             Event::Good
             | Event::Degraded
+            | Event::Severe
             | Event::Down
             | Event::LockedOut
             | Event::Corroborated
@@ -172,9 +177,15 @@ impl Record {
         if !before.goes_on_to(step.state) {
             self.turned = sent;
         }
+        if before.poor() == 0 && step.state.poor() > 0 {
+            self.poor_from = sent;
+        }
         if before.word() != step.state.word() {
             self.confirmed_at = at;
-            self.since = self.turned;
+            self.since = match step.state.word() {
+                Word::Down => self.poor_from,
+                Word::Good | Word::Degraded | Word::Blind => self.turned,
+            };
         }
         if step.state == State::Good {
             self.first_failed = None;

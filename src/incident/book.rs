@@ -412,8 +412,7 @@ impl Incident {
         self.members.get(subject)?.last()
     }
 
-    /// From the first failed probe of all. Of members that fail since the same probe, the one that remembers
-    /// the last good before it: one that joined late may not.
+    /// From the first failed probe of all.
     #[must_use]
     pub fn started(&self) -> Option<Bounds> {
         let starts = self.members.values().flatten().map(|span| span.start);

@@ -268,8 +268,15 @@ impl Settings {
         let worst = breaches.first()?;
         let words: Vec<String> = breaches.iter().map(ToString::to_string).collect();
         let failure = Failure::new(Blame::Misbehaved, worst.metric.key(), words.join("; "));
+        // Only the opinion score counts towards down by the agreed rule, whatever else is as bad.
+        let severe_voice = breaches
+            .iter()
+            .any(|breach| breach.metric.is_opinion() && breach.severity >= Severity::Severe);
         Some(match worst.severity {
             Severity::Down => Verdict::down(failure),
+            Severity::Severe | Severity::Degraded if severe_voice => {
+                Verdict::degraded(failure.severe())
+            }
             Severity::Severe | Severity::Degraded => Verdict::degraded(failure),
         })
     }
@@ -657,6 +664,91 @@ mod tests {
             failure.words,
             "MOS-CQ 3, limit 3.1; packet loss 2 %, limit 1 %; longest run of lost packets 9, limit 4"
         );
+    }
+
+    #[test]
+    fn only_the_opinion_score_makes_a_call_severe() {
+        let none = Measured::default();
+        for (name, measured, word, severe) in [
+            (
+                "some complain",
+                Measured {
+                    mos_cq: Some(Mos::new(3.2)),
+                    ..none
+                },
+                Word::Degraded,
+                false,
+            ),
+            (
+                "many complain",
+                Measured {
+                    mos_cq: Some(Mos::new(3.0)),
+                    ..none
+                },
+                Word::Degraded,
+                true,
+            ),
+            (
+                "of G.722",
+                Measured {
+                    mos_cq_wideband: Some(Mos::new(3.0)),
+                    ..none
+                },
+                Word::Degraded,
+                true,
+            ),
+            (
+                "of Opus",
+                Measured {
+                    mos_cq_fullband: Some(Mos::new(3.0)),
+                    ..none
+                },
+                Word::Degraded,
+                true,
+            ),
+            (
+                "among others",
+                Measured {
+                    mos_cq: Some(Mos::new(3.0)),
+                    loss_percent: Some(9.0),
+                    active_dbov: Some(-60.0),
+                    ..none
+                },
+                Word::Degraded,
+                true,
+            ),
+            (
+                "much is lost, and the score is only degraded",
+                Measured {
+                    mos_cq: Some(Mos::new(3.2)),
+                    loss_percent: Some(9.0),
+                    active_dbov: Some(-60.0),
+                    ..none
+                },
+                Word::Degraded,
+                false,
+            ),
+            (
+                "down already",
+                Measured {
+                    mos_cq: Some(Mos::new(2.5)),
+                    ..none
+                },
+                Word::Down,
+                false,
+            ),
+        ] {
+            let heard = Heard {
+                state: MediaState::Ok,
+                measured,
+                longest_hole: Duration::ZERO,
+                active: Duration::from_secs(2),
+                excluded: false,
+            };
+            let verdict = settings().judge_heard(&a_good_call(), &heard);
+            assert_eq!(verdict.word, word, "{name}");
+            assert_eq!(verdict.failure.unwrap().severe, severe, "{name}");
+        }
     }
 
     #[test]

@@ -144,6 +144,10 @@ pub struct Failure {
     pub code: Cow<'static, str>,
     /// One sentence that says what was seen and what to look at; never holds a secret.
     pub words: String,
+    /// A call that passed with a voice callers complain of: three in a row are down. Left out when it is not so,
+    /// so that facts without it keep their bytes and hashes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub severe: bool,
 }
 
 /// Our account was refused: its user or secret is wrong, or the server has shut us out.
@@ -161,6 +165,16 @@ impl Failure {
             blame,
             code: code.into(),
             words: words.into(),
+            severe: false,
+        }
+    }
+
+    /// The same, of a call with a voice callers complain of.
+    #[must_use]
+    pub fn severe(self) -> Self {
+        Self {
+            severe: true,
+            ..self
         }
     }
 
@@ -274,6 +288,19 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_that_is_not_severe_is_written_as_ever() {
+        let text = r#"{"blame":"misbehaved","code":"mos_cq","words":"w"}"#;
+        let failure: Failure = serde_json::from_str(text).unwrap();
+        assert!(!failure.severe);
+        assert_eq!(serde_json::to_string(&failure).unwrap(), text);
+        let text = serde_json::to_string(&failure.clone().severe()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Failure>(&text).unwrap(),
+            failure.severe()
+        );
+    }
 
     #[test]
     fn a_fault_of_our_own_is_blind_and_never_down() {

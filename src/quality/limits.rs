@@ -46,7 +46,7 @@ pub struct Measured {
 pub enum Severity {
     /// Callers notice.
     Degraded,
-    /// Callers complain.
+    /// Callers complain; three calls in a row with such an opinion score are as good as none.
     Severe,
     /// Callers hang up: as good as no call.
     Down,

@@ -52,6 +52,24 @@ impl Metric {
         Self::ALL.into_iter().find(|metric| metric.key() == key)
     }
 
+    /// Is it the opinion of a caller, on the scale of whichever codec?
+    #[must_use]
+    pub const fn is_opinion(self) -> bool {
+        match self {
+            Self::MosCq | Self::MosCqWideband | Self::MosCqFullband => true,
+            Self::LossPercent
+            | Self::LossRun
+            | Self::DiscardPercent
+            | Self::PdvP99Ms
+            | Self::JitterMs
+            | Self::AudioRoundTripMs
+            | Self::GreetingDelayMs
+            | Self::LevelLowDbov
+            | Self::LevelHighDbov
+            | Self::ClipPercent => false,
+        }
+    }
+
     /// Whether `value` is on the wrong side of `limit`.
     #[must_use]
     pub fn is_worse(self, value: f64, limit: f64) -> bool {

@@ -43,6 +43,8 @@ pub(crate) enum FarEnd {
         we_overloaded: bool,
     },
     Limps,
+    /// A call that passes with a voice callers complain of.
+    Mumbles,
     Refuses,
     Silent,
     /// The date of its certificate is over, by our clock.
@@ -320,7 +322,11 @@ impl World {
         let met = self.next_runs.get_mut(&id).and_then(VecDeque::pop_front);
         let far = met.as_ref().or_else(|| self.far.get(&id));
         let lasting = match far.unwrap_or(&FarEnd::Answers) {
-            FarEnd::Answers | FarEnd::Signs(_) | FarEnd::Jitters { .. } | FarEnd::Limps
+            FarEnd::Answers
+            | FarEnd::Signs(_)
+            | FarEnd::Jitters { .. }
+            | FarEnd::Limps
+            | FarEnd::Mumbles
                 if trunk.is_some() =>
             {
                 seconds(3)
@@ -329,6 +335,7 @@ impl World {
             | FarEnd::Signs(_)
             | FarEnd::Jitters { .. }
             | FarEnd::Limps
+            | FarEnd::Mumbles
             | FarEnd::Refuses
             | FarEnd::Expired
             | FarEnd::LockedOut => Duration::from_millis(5),
@@ -466,6 +473,10 @@ fn verdict(far: Option<&FarEnd>, timeout: Duration) -> Option<(Verdict, Option<S
             (verdict, None)
         }
         FarEnd::Limps => (Verdict::degraded(failure(Blame::Misbehaved, "limps")), None),
+        FarEnd::Mumbles => (
+            Verdict::degraded(failure(Blame::Misbehaved, "mos_cq").severe()),
+            None,
+        ),
         FarEnd::Refuses => (Verdict::down(failure(Blame::Refused, "refused")), None),
         FarEnd::Silent => (Verdict::down(failure(Blame::Silent, "silent")), None),
         FarEnd::Expired => (
