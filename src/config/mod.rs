@@ -8,6 +8,7 @@
 
 mod alert;
 mod context;
+mod contract;
 mod entry;
 mod error;
 mod kind;
@@ -37,7 +38,6 @@ use toml::de::DeTable;
 
 use crate::engine::plant::{self, Plant};
 use crate::id::ProbeId;
-use crate::sla::contract::Terms;
 use context::Context;
 use error::Place;
 use reader::{Findings, Section};
@@ -171,6 +171,9 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         .iter()
         .filter_map(|(id, section)| target::read_line(id, section, &context))
         .collect();
+    let terms = root
+        .section("contract")
+        .map(|section| contract::read_contract(&section, &targets, &context));
     if !root.has("target") {
         findings.missing(
             &root.span,
@@ -188,7 +191,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         seed: head.map_or(crate::id::Seed(119), |head| head.seed),
         targets: targets.into_iter().map(|read| read.target).collect(),
         lines: lines.into_iter().map(|read| read.line).collect(),
-        terms: Terms::default(),
+        terms: terms.unwrap_or_default(),
         alerts: settings.alerts.clone(),
         trunks: trunks
             .iter()

@@ -671,3 +671,38 @@ fn an_announcement_has_a_name_a_folder_and_a_time_to_begin() {
         assert!(found[0].contains(words), "{more}: {found:#?}");
     }
 }
+
+#[test]
+fn the_contract_has_its_limits_and_its_web_site() {
+    let with = |contract: &str| {
+        let text = format!(
+            "[plant]\nname = \"p\"\n[contract]\n{contract}\n[target.site]\nname = \"Site\"\ngroup = \"Web\"\n\
+             address = \"192.0.2.1\"\nprobes = [\"https\"]\n"
+        );
+        read("vigie.toml", &text)
+    };
+    let loaded =
+        with("ic6 = \"45m\"\nstart = \"declared\"\nweb = [\"site\"]").expect("a good file");
+    let profile = loaded
+        .plant
+        .terms
+        .contract
+        .in_force(crate::time::Utc(0))
+        .clone();
+    assert_eq!(profile.lines.limit.as_secs(), 45 * 60);
+    assert_eq!(profile.web.limit.as_secs(), 30 * 60);
+    assert!(profile.web_targets.contains("site"));
+    for (contract, words) in [
+        ("web = [\"sit\"]", "no target is called"),
+        ("ic6 = \"1s\"", "ic6"),
+        ("start = \"first\"", "start"),
+        ("ic8 = \"1h\"", "ic8"),
+    ] {
+        let mistakes = with(contract).expect_err("a bad file");
+        assert!(
+            mistakes[0].to_string().contains(words),
+            "{contract}: {}",
+            mistakes[0]
+        );
+    }
+}

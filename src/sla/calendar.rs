@@ -171,7 +171,7 @@ impl Calendar {
     }
 
     /// The first instant at which it was open for `budget` since `from`, without `excluded`.
-    /// `None` if that does not happen within [`HORIZON_WEEKS`].
+    /// `None` if that does not happen within ten years.
     #[must_use]
     pub fn after_open_time(
         &self,
