@@ -27,6 +27,28 @@ pub(crate) fn range(of: &Value) -> String {
         .join("/")
 }
 
+/// The same, where a figure that lies on the edge of two decimals, to the nanosecond, reads as tshark's does.
+fn beside_theirs(of: &Value, theirs: Option<&[String; 3]>) -> String {
+    const HALF_A_DIGIT_MS: f64 = 0.0005;
+    const NANOSECOND_MS: f64 = 1e-6;
+    let keys = ["min", "mean", "max"].into_iter().enumerate();
+    let figures: Vec<String> = keys
+        .map(|(place, key)| {
+            let ours = of[key].as_f64().unwrap();
+            let theirs = theirs.map(|theirs| theirs[place].as_str());
+            let rounds_to = |text: &&str| {
+                let printed: f64 = text.parse().unwrap();
+                (ours - printed).abs() <= HALF_A_DIGIT_MS + NANOSECOND_MS
+            };
+            match theirs.filter(rounds_to) {
+                Some(theirs) => theirs.to_owned(),
+                None => format!("{ours:.3}"),
+            }
+        })
+        .collect();
+    figures.join("/")
+}
+
 /// Every row of tshark is one of ours with the same packets, loss, delta and jitter, and there is no other.
 /// Both are told the port of RTP, or learn it from the SIP in the capture.
 #[track_caller]
@@ -41,9 +63,10 @@ pub(crate) fn assert_tshark_agrees(file: &Path, port: Option<u16>, name: &str) {
         _ => (Vec::new(), Vec::new()),
     };
     // The last stream to begin comes first there.
-    let theirs: Vec<String> = rows_of(file, &asked_of_tshark)
+    let mut rows = rows_of(file, &asked_of_tshark);
+    rows.reverse();
+    let theirs: Vec<String> = rows
         .iter()
-        .rev()
         .map(|row| {
             format!(
                 "{:#010x} {} > {}: {} packets, {} lost, {} {}",
@@ -61,7 +84,9 @@ pub(crate) fn assert_tshark_agrees(file: &Path, port: Option<u16>, name: &str) {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|row| {
+        .enumerate()
+        .map(|(place, row)| {
+            let beside = rows.get(place);
             format!(
                 "{} {} > {}: {} packets, {} lost, {} {}",
                 row["ssrc"].as_str().expect("a word"),
@@ -69,8 +94,8 @@ pub(crate) fn assert_tshark_agrees(file: &Path, port: Option<u16>, name: &str) {
                 host(&row["destination"]),
                 row["packets"],
                 row["lost"],
-                range(&row["delta_ms"]),
-                range(&row["jitter_ms"])
+                beside_theirs(&row["delta_ms"], beside.map(|row| &row.delta_ms)),
+                beside_theirs(&row["jitter_ms"], beside.map(|row| &row.jitter_ms))
             )
         })
         .collect();
