@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since the machine booted, time in suspend included (`CLOCK_BOOTTIME`).
@@ -84,8 +85,17 @@ impl Utc {
 /// A day of the contract, by the calendar of its place.
 pub type Day = jiff::civil::Date;
 
-/// The time of the contract: the plant, its hours and its judges are in metropolitan France.
-pub const ZONE: &str = "Europe/Paris";
+/// The zone of the contract: the plant, its hours and its judges are in metropolitan France. From the database built
+/// in, not from the machine's: the same day and the same figures on every machine.
+///
+/// # Panics
+/// Never: the tz database is built in, and has it.
+#[must_use]
+pub fn paris() -> TimeZone {
+    TimeZoneDatabase::bundled()
+        .get("Europe/Paris")
+        .expect("the built-in tz database has Europe/Paris")
+}
 
 impl Utc {
     /// The civil day that this moment belongs to.
@@ -98,9 +108,7 @@ impl Utc {
     #[must_use]
     pub fn civil(self) -> jiff::civil::DateTime {
         let stamp = jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default();
-        jiff::tz::TimeZone::get(ZONE)
-            .unwrap_or(jiff::tz::TimeZone::UTC)
-            .to_datetime(stamp)
+        paris().to_datetime(stamp)
     }
 }
 

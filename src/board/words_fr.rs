@@ -3,16 +3,11 @@
 
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::view::{Answer, TargetView};
 use crate::health::SERVED_BY_BACKUP;
 use crate::probe::icmp::Expect;
 use crate::probe::{Blame, Failure, UNUSUAL, Word};
-use crate::time::Utc;
-
-/// The plant stands in France; its clock on the wall shows this zone.
-const ZONE: &str = "Europe/Paris";
+use crate::time::{Utc, paris};
 
 impl Answer {
     /// *Peut-on prendre des appels ?*, readable at four metres.
@@ -198,7 +193,7 @@ pub fn in_service(targets: &[&TargetView]) -> String {
 /// Time of day in Paris: `13:58:07`; with the date when it is not the day of `now`.
 #[must_use]
 pub fn hour(at: Utc, now: Utc) -> String {
-    let (Some(at), Some(now)) = (paris(at), paris(now)) else {
+    let (Some(at), Some(now)) = (on_the_wall(at), on_the_wall(now)) else {
         return at.rfc3339();
     };
     if at.date() == now.date() {
@@ -208,10 +203,9 @@ pub fn hour(at: Utc, now: Utc) -> String {
     }
 }
 
-fn paris(at: Utc) -> Option<jiff::ZonedDateTime> {
+fn on_the_wall(at: Utc) -> Option<jiff::ZonedDateTime> {
     let stamp = jiff::Timestamp::from_nanosecond(i128::from(at.0)).ok()?;
-    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-    Some(stamp.to_zoned_datetime(zone))
+    Some(stamp.to_zoned_datetime(paris()))
 }
 
 /// How long ago, in the coarsest units that still say enough: `6 s`, `12 min`, `3 h 05`, `2 j 4 h`.

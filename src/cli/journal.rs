@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use jiff::tz::TimeZone;
 
 use super::dial::{CONFIG, load};
 use super::say;
@@ -12,7 +11,7 @@ use crate::health::standing::Subject;
 use crate::incident::act::{Act, What};
 use crate::io::control::{self, Answer};
 use crate::io::store::Journal;
-use crate::time::{Utc, ZONE};
+use crate::time::{Utc, paris};
 
 /// Where the facts lie.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,7 +74,7 @@ fn nobody_there(folder: &Path) -> String {
 }
 
 /// Who does it: as told, else the user of this terminal.
-fn author(by: Option<String>) -> anyhow::Result<String> {
+pub(super) fn author(by: Option<String>) -> anyhow::Result<String> {
     let user = || {
         let names = ["SUDO_USER", "USER"];
         names.iter().find_map(|name| std::env::var(name).ok())
@@ -110,8 +109,7 @@ pub(super) fn moment(text: &str) -> Result<Utc, String> {
         format!("{text:?} is no time: {error}; write \"2026-11-24 09:02\" or 2026-11-24T08:02:43Z")
     };
     let civil: jiff::civil::DateTime = text.parse().map_err(wrong)?;
-    let zone = TimeZone::get(ZONE).map_err(wrong)?;
-    let found = zone.to_ambiguous_zoned_datetime(civil);
+    let found = paris().to_ambiguous_zoned_datetime(civil);
     if found.is_ambiguous() {
         return Err(format!(
             "{text:?} comes twice or never, for the clocks change that night; write it in UTC: 2026-10-25T00:30:00Z"

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::dial::{CONFIG, Dial, load};
+use super::journal::author;
 use super::say;
 use crate::audio::prompt::{Match, Word};
 use crate::config::parse_duration;
@@ -162,14 +163,7 @@ impl Learn {
 
 impl Approve {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let user = || {
-            let names = ["SUDO_USER", "USER"];
-            names.iter().find_map(|name| std::env::var(name).ok())
-        };
-        let by = self
-            .by
-            .or_else(user)
-            .context("say who approves: --by WHO")?;
+        let by = author(self.by)?;
         let approval = self
             .kept
             .shelf()?

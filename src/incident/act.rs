@@ -211,7 +211,8 @@ impl Act {
 }
 
 /// Case and spaces make nobody a second person.
-fn same_person(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn same_person(one: &str, other: &str) -> bool {
     let plain = |name: &str| -> String {
         let letters = name.chars().filter(|letter| !letter.is_whitespace());
         letters.flat_map(char::to_lowercase).collect()
@@ -339,6 +340,8 @@ impl What {
     }
 }
 
-fn is_sha256(text: &str) -> bool {
+/// Is this how `sha256sum` prints a digest?
+#[must_use]
+pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

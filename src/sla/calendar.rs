@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use super::holiday::Holidays;
 use super::interval::{Interval, Intervals};
 use crate::time::Utc;
+pub use crate::time::paris;
 
 /// Hours of one place, with all that they were.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -287,15 +288,6 @@ const STRIDE: Duration = Duration::from_secs(7 * 86_400);
 /// Where the walk to a deadline gives up: ten years. A calendar closed for so long has no next hour;
 /// fewer could lose the deadline of a budget of weeks in hours of some minutes a day.
 const HORIZON_WEEKS: u32 = 520;
-
-/// The zone of the contract.
-///
-/// # Panics
-/// Never: the tz database is built in, and has it.
-#[must_use]
-pub fn paris() -> TimeZone {
-    zone_named("Europe/Paris").expect("the built-in tz database has Europe/Paris")
-}
 
 /// From the database built in, not from the machine's: the same figures on every machine.
 fn zone_named(name: &str) -> Result<TimeZone, Error> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, Intervals};
 pub use crate::incident::act::Excluded as Ground;
+use crate::incident::act::{is_sha256, same_person};
 
 /// What is put forward; [`Exclusion::agreed`] judges it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,25 +51,17 @@ impl Exclusion {
                 return Err(Refused::Nameless(role));
             }
         }
-        if plain(&self.author) == plain(&self.approver) {
+        if same_person(&self.author, &self.approver) {
             return Err(Refused::SamePerson(self.author));
         }
         if self.reason.trim().is_empty() {
             return Err(Refused::NoReason);
         }
-        if self.sha256.len() != 64 || !self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_sha256(&self.sha256) {
             return Err(Refused::NoDocument(self.sha256));
         }
         Ok(self)
     }
-}
-
-/// Case and spaces make nobody a second person.
-fn plain(name: &str) -> String {
-    name.split_whitespace()
-        .flat_map(str::chars)
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 /// All excluded time; what two exclusions share is excluded once.
