@@ -122,7 +122,23 @@ pub struct IncidentView {
     pub in_hand: Option<String>,
     /// All that fails or failed of it.
     pub hit: Vec<String>,
+    /// How much of the lines it takes or took; nothing if no line of it was down.
+    pub lines: Option<LossView>,
     pub clocks: Vec<ClockView>,
+}
+
+/// How much of the lines an incident takes: now, or at its worst once they are up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LossView {
+    /// `total` or `partial`.
+    pub extent: &'static str,
+    /// Lines that are down, those of other incidents too.
+    pub down: u32,
+    pub of: u32,
+    /// The same for the supervisor: `partielle : 1 ligne sur 3`.
+    pub words: String,
+    /// So far: a minute in which one line was down is one.
+    pub line_minutes_lost: f64,
 }
 
 /// A restoration clock of the contract that runs.

@@ -56,6 +56,14 @@ impl Word {
     }
 }
 
+/// How much of the lines is out: `partielle : 1 ligne sur 3`.
+#[must_use]
+pub fn extent(is_total: bool, down: u32, of: u32) -> String {
+    let word = if is_total { "totale" } else { "partielle" };
+    let lines = if down > 1 { "lignes" } else { "ligne" };
+    format!("{word} : {down} {lines} sur {of}")
+}
+
 impl TargetView {
     /// Its state in a word. What is off on purpose is good when it is silent, and *not* in service.
     #[must_use]

@@ -6,16 +6,19 @@ use std::process::ExitCode;
 use anyhow::Context;
 use sha2::{Digest as _, Sha256};
 
-use super::incidents::{duration, state, worst};
+use super::incidents::{Running, Told, duration, state, worst};
+use super::indicators::{excluded, line_minutes, verdict};
 use super::journal::{Place, done, moment, subject, wall};
 use super::say;
 use crate::engine::history::History;
 use crate::health::standing::Subject;
 use crate::incident::IncidentId;
 use crate::incident::act::{Act, Audience, Phase, What};
-use crate::incident::book::{Entry, Happened, Incident};
+use crate::incident::book::{Entry, Happened};
 use crate::incident::span::Span;
 use crate::incident::step;
+use crate::sla::clock::{Left, Measured};
+use crate::sla::extent::Loss;
 use crate::time::Utc;
 
 #[derive(Debug, clap::Args)]
@@ -87,10 +90,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .book()
         .incident(incident)
         .with_context(|| format!("there is no incident {incident}: vigie incidents lists them"))?;
+    let told = Told::of(known, &history, &arguments.place.terms()?);
     if arguments.json {
-        say(&serde_json::to_string_pretty(known)?);
+        say(&serde_json::to_string_pretty(&told)?);
     } else {
-        tell(known, &history);
+        tell(&told, &history);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -134,7 +138,8 @@ pub(super) fn digest(file: &Path) -> anyhow::Result<String> {
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn tell(incident: &Incident, history: &History) {
+fn tell(told: &Told<'_>, history: &History) {
+    let incident = told.incident;
     say(&format!(
         "incident {}: {} {}, {}",
         incident.id,
@@ -172,9 +177,67 @@ fn tell(incident: &Incident, history: &History) {
             say(&format!("  {}", line(history.name(subject), span)));
         }
     }
+    if let Some(loss) = &told.lines {
+        tell_lines(loss);
+    }
+    for clock in &told.clocks {
+        tell_clock(clock);
+    }
     say("timeline, each with the number of its fact:");
     for entry in &incident.timeline {
         say(&format!("  {}", happened(entry, history)));
+    }
+}
+
+fn tell_lines(loss: &Loss) {
+    say(&format!(
+        "  lines       {}, lost {} (raw)",
+        loss.extent.as_str(),
+        line_minutes(loss.line_time)
+    ));
+    for part in &loss.parts {
+        let until = part.until.map_or_else(
+            || "and still is".to_owned(),
+            |until| format!("to {}", wall(until)),
+        );
+        say(&format!(
+            "    {}: {} of {} down from {} {until}",
+            part.extent.as_str(),
+            part.down,
+            part.of,
+            wall(part.from)
+        ));
+    }
+}
+
+/// Net and raw side by side, and who agreed to the difference.
+fn tell_clock(clock: &Running) {
+    let reading = &clock.reading;
+    let figures = reading.counted.map_or_else(String::new, |counted| {
+        let of = |measured: Measured| {
+            format!(
+                "{} (at best {}, at worst {})",
+                duration(measured.value),
+                duration(measured.best),
+                duration(measured.worst)
+            )
+        };
+        format!(" net {}, raw {}", of(counted.net), of(counted.raw))
+    });
+    let left = match clock.left {
+        Some(Left::Time(left)) => format!("; {} left", duration(left)),
+        Some(Left::Over(over)) => format!("; {} over", duration(over)),
+        None => String::new(),
+    };
+    say(&format!(
+        "  {}         {};{figures} of {}{left}; profile {}",
+        clock.indicator,
+        verdict(reading.verdict),
+        duration(reading.limit),
+        reading.profile
+    ));
+    for exclusion in &clock.exclusions {
+        say(&format!("    {}", excluded(exclusion)));
     }
 }
 

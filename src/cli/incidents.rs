@@ -3,11 +3,18 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::indicators::line_minutes;
 use super::journal::{Place, wall};
 use super::say;
 use crate::engine::history::History;
 use crate::incident::book::{Incident, State};
 use crate::probe::Word;
+use crate::sla::clock::{Clock, Left, Outage, Reading};
+use crate::sla::contract::{Indicator, Terms};
+use crate::sla::exclusion::Exclusion;
+use crate::sla::extent::Loss;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -23,29 +30,95 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let history = arguments.place.history()?;
+    let terms = arguments.place.terms()?;
     let wanted: Vec<&Incident> = history
         .book()
         .incidents()
         .filter(|incident| !arguments.open || incident.state != State::Closed)
         .collect();
     if arguments.json {
-        say(&serde_json::to_string_pretty(&wanted)?);
+        let told: Vec<Told<'_>> = wanted
+            .iter()
+            .map(|incident| Told::of(incident, &history, &terms))
+            .collect();
+        say(&serde_json::to_string_pretty(&told)?);
     } else if wanted.is_empty() {
         say("no incident");
     }
     if !arguments.json {
         for incident in wanted {
-            say(&row(incident, &history));
+            let told = Told::of(incident, &history, &terms);
+            say(&row(&told, &history));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(incident: &Incident, history: &History) -> String {
+/// An incident, with what the contract makes of it.
+#[derive(Serialize)]
+pub(super) struct Told<'h> {
+    #[serde(flatten)]
+    pub(super) incident: &'h Incident,
+    /// What it took of the lines; nothing if none of them was down.
+    pub(super) lines: Option<Loss>,
+    pub(super) clocks: Vec<Running>,
+}
+
+/// The clock of one indicator.
+#[derive(Serialize)]
+pub(super) struct Running {
+    pub(super) indicator: Indicator,
+    #[serde(flatten)]
+    pub(super) reading: Reading,
+    /// While it runs: what is left of its time.
+    pub(super) left: Option<Left>,
+    pub(super) exclusions: Vec<Exclusion>,
+}
+
+impl<'h> Told<'h> {
+    /// Under the profile in force at its restoration.
+    pub(super) fn of(incident: &'h Incident, history: &History, terms: &Terms) -> Self {
+        let now = history.last().map_or(incident.detected, |last| last.at);
+        let profile = terms.contract.in_force(history.judged_at(incident));
+        let lines = history.lines(incident.started().map(|start| start.at));
+        let clock_of = |outage: Outage| {
+            let clock = Clock::new(&outage, profile, &terms.calendars)?;
+            outage.fact()?;
+            Some(Running {
+                indicator: outage.indicator,
+                reading: clock.reading(now),
+                left: clock.left(now).filter(|_| outage.end().is_none()),
+                exclusions: outage.exclusions.clone(),
+            })
+        };
+        Self {
+            incident,
+            lines: lines.loss(incident, profile.lines_up_percent_min, now),
+            clocks: history
+                .outages_of(incident, &lines, terms)
+                .into_iter()
+                .filter_map(clock_of)
+                .collect(),
+        }
+    }
+
+    /// What is out of the lines, and what that cost; empty if no line was down.
+    fn lost(&self) -> String {
+        self.lines.as_ref().map_or_else(String::new, |loss| {
+            let lost = line_minutes(loss.line_time);
+            format!("; {}, lost {lost}", loss.extent.as_str())
+        })
+    }
+}
+
+fn row(told: &Told<'_>, history: &History) -> String {
+    let incident = told.incident;
     let started = incident.started();
     let began = started.map_or_else(|| wall(incident.detected), |start| wall(start.at));
     let lasted = match (started, incident.ended()) {
-        (Some(start), Some(end)) => format!("lasted {}", duration(end.at.since(start.at))),
+        (Some(start), Some(end)) => {
+            format!("lasted {}{}", duration(end.at.since(start.at)), net(told))
+        }
         _ => "still going on".to_owned(),
     };
     let what = match incident.merged_into {
@@ -58,7 +131,8 @@ fn row(incident: &Incident, history: &History) -> String {
             } else {
                 String::new()
             };
-            format!("{} {name}{more}; {lasted}", worst(incident).as_str())
+            let lost = told.lost();
+            format!("{} {name}{more}; {lasted}{lost}", worst(incident).as_str())
         }
     };
     let hand = incident
@@ -71,6 +145,19 @@ fn row(incident: &Incident, history: &History) -> String {
         state(incident.state),
         incident.cause
     )
+}
+
+/// Beside the raw time, what is counted where two people agreed that some of it is not.
+fn net(told: &Told<'_>) -> String {
+    let agreed = told
+        .clocks
+        .iter()
+        .filter(|clock| !clock.exclusions.is_empty());
+    let figures = agreed.filter_map(|clock| {
+        let net = clock.reading.counted?.net.value;
+        Some(format!(", {} net {}", clock.indicator, duration(net)))
+    });
+    figures.collect()
 }
 
 /// The worst that it ever was.

@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::dial::{CONFIG, load};
 use super::incidents::duration;
-use super::journal::Place;
+use super::journal::{Place, wall};
 use super::{complain, say};
 use crate::io::clock;
 use crate::sla::clock::{Measured, Verdict};
-use crate::sla::contract::Terms;
+use crate::sla::contract::Profile;
+use crate::sla::exclusion::Exclusion;
+use crate::sla::extent::Extent;
 use crate::sla::indicator::{Figure, Item, Material, Of};
 use crate::sla::period::Period;
 use crate::sla::ticket::{self, Ticket};
+use crate::time::{Day, Utc};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -40,13 +43,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => read_tickets(path)?,
         None => Vec::new(),
     };
-    let terms = arguments.terms()?;
+    let terms = arguments.place.terms()?;
     let history = arguments.place.history()?;
     let now = history
         .last()
         .map_or_else(|| clock::now().utc, |last| last.at);
     let outages = history.outages(&terms);
-    let profile = terms.contract.in_force(time.until);
+    // Of its last instant: a profile that comes into force as the period ends judges the next one.
+    let profile = terms.contract.in_force(Utc(time.until.0 - 1));
     let coverage = history.coverage(time, profile);
     let figures = Material {
         outages: &outages,
@@ -60,25 +64,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         say(&serde_json::to_string_pretty(&figures)?);
     } else {
-        say(&format!("{period}, contract profile {}", profile.version));
+        say(&format!("{period}, {}", named(profile)));
         for figure in &figures {
             tell(figure);
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Arguments {
-    /// What was signed, as the configuration tells; without one, what was proposed.
-    fn terms(&self) -> anyhow::Result<Terms> {
-        match self.place.config() {
-            Some(path) => Ok(load(path)?.plant.terms),
-            None if std::path::Path::new(CONFIG).exists() => {
-                Ok(load(std::path::Path::new(CONFIG))?.plant.terms)
-            }
-            None => Ok(Terms::default()),
-        }
-    }
 }
 
 fn read_tickets(path: &PathBuf) -> anyhow::Result<Vec<Ticket>> {
@@ -108,16 +99,21 @@ fn tell(figure: &Figure) {
         format!("; seen {percent:.3} % of the time{mark}")
     });
     say(&format!(
-        "{}  {}  {share}, objective {} %{seen}",
+        "{}  {}  {share}, objective {} %{seen}{}",
         figure.indicator,
         verdict(figure.verdict),
-        figure.objective_percent
+        figure.objective_percent,
+        figure.line_time.map_or_else(String::new, |lost| format!(
+            "; lost {} of all lines, raw",
+            line_minutes(lost)
+        ))
     ));
-    for item in &figure.items {
-        say(&format!("     {}", line(item)));
-    }
-    for item in &figure.carried {
-        say(&format!("     {} (carried over)", line(item)));
+    let carried = figure.carried.iter().map(|item| (item, " (carried over)"));
+    for (item, note) in figure.items.iter().map(|item| (item, "")).chain(carried) {
+        say(&format!("     {}{note}", line(item)));
+        for exclusion in &item.exclusions {
+            say(&format!("       {}", excluded(exclusion)));
+        }
     }
 }
 
@@ -140,18 +136,60 @@ fn line(item: &Item) -> String {
         .limit
         .map_or_else(String::new, |limit| format!(" of {}", duration(limit)));
     let facts: Vec<String> = item.facts.iter().map(ToString::to_string).collect();
+    let lost = item.line_time.map_or_else(String::new, |lost| {
+        let extent = item.extent.map_or("", Extent::as_str);
+        format!("; {extent}, lost {} raw", line_minutes(lost))
+    });
     format!(
-        "{of}, {}: {};{}{}{limit}; facts {}",
+        "{of}, {}: {};{}{}{limit}{lost}; profile {}; facts {}",
         item.subject,
         verdict(item.verdict),
         measured("net", &item.net),
         measured(", raw", &item.raw),
+        item.profile,
         facts.join(", ")
     )
 }
 
+/// Which version of what was signed.
+fn named(profile: &Profile) -> String {
+    if profile.valid_from == Day::MIN {
+        format!("contract profile {}", profile.version)
+    } else {
+        format!(
+            "contract profile {}, in force from {}",
+            profile.version, profile.valid_from
+        )
+    }
+}
+
+/// `82.5 line-minutes`: a minute in which one line was down is one.
+pub(super) fn line_minutes(lost: Duration) -> String {
+    format!("{:.1} line-minutes", lost.as_secs_f64() / 60.0)
+}
+
+/// What the net figure leaves out, and who agreed to that.
+pub(super) fn excluded(exclusion: &Exclusion) -> String {
+    let document = if exclusion.sha256.is_empty() {
+        String::new()
+    } else {
+        format!("; document SHA-256 {}", exclusion.sha256)
+    };
+    format!(
+        "not counted {} to {}: {}, asked by {} (fact {}), approved by {} (fact {}): {}{document}",
+        wall(exclusion.time.from),
+        wall(exclusion.time.until),
+        exclusion.ground.as_str(),
+        exclusion.author,
+        exclusion.fact,
+        exclusion.approver,
+        exclusion.approval,
+        exclusion.reason
+    )
+}
+
 /// As it stands in the report of the committee.
-const fn verdict(verdict: Verdict) -> &'static str {
+pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Compliant => "conforme",
         Verdict::Breach => "non conforme",

@@ -11,6 +11,7 @@ use crate::health::standing::Subject;
 use crate::incident::act::{Act, What};
 use crate::io::control::{self, Answer};
 use crate::io::store::Journal;
+use crate::sla::contract::Terms;
 use crate::time::{Utc, paris};
 
 /// Where the facts lie.
@@ -26,7 +27,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The file that was named.
-    pub(super) fn config(&self) -> Option<&Path> {
+    fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
@@ -47,6 +48,15 @@ impl Place {
         let mut history = History::default();
         super::runtime()?.block_on(Journal::read(&folder, |fact| history.take(fact)))?;
         Ok(history)
+    }
+
+    /// What was signed, as the configuration tells; without one, what was proposed.
+    pub(super) fn terms(&self) -> anyhow::Result<Terms> {
+        match self.config() {
+            Some(path) => Ok(load(path)?.plant.terms),
+            None if Path::new(CONFIG).exists() => Ok(load(Path::new(CONFIG))?.plant.terms),
+            None => Ok(Terms::default()),
+        }
     }
 
     /// Has the running service do it.

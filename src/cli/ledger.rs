@@ -159,13 +159,13 @@ fn waiting(place: &Place) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One row of the ledger: as it was seen, and as two people corrected it.
+/// One row of the ledger: as it was seen, and without what two people excluded or corrected.
 #[derive(Serialize)]
 struct Row<'h> {
     subject: &'h Subject,
     name: &'h str,
     raw: ledger::Day,
-    corrected: ledger::Day,
+    net: ledger::Day,
 }
 
 fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::Result<ExitCode> {
@@ -176,16 +176,17 @@ fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::
             continue;
         }
         let covers = history.covers(subject);
-        let of = |changes: &[ledger::Change]| ledger::Day::of(day, changes, &covers);
-        let seen = of(&history.changes(subject)).zip(of(&history.corrected(subject)));
-        let Some((raw, corrected)) = seen else {
+        let counted = [covers.clone(), history.excluded(subject)].concat();
+        let raw = ledger::Day::of(day, &history.changes(subject), &covers);
+        let net = ledger::Day::of(day, &history.corrected(subject), &counted);
+        let Some((raw, net)) = raw.zip(net) else {
             bail!("{day} lies outside all calendars");
         };
         rows.push(Row {
             subject,
             name: &story.watched.name,
             raw,
-            corrected,
+            net,
         });
     }
     if let (true, Some(only)) = (rows.is_empty(), only) {
@@ -195,14 +196,12 @@ fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::
         say(&serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
     }
-    say("      up  degraded      down  maintained  excluded     blind  seconds of the day");
+    say("      up  degraded      down  maintained  excluded     blind  served, of the day");
     for row in &rows {
-        say(&format!("{}  {}", seconds(row.raw.seconds), row.name));
-        if row.corrected.seconds != row.raw.seconds {
-            say(&format!("{}  corrected", seconds(row.corrected.seconds)));
-        }
+        say(&format!("{}  raw  {}", seconds(row.raw.seconds), row.name));
+        say(&format!("{}  net", seconds(row.net.seconds)));
         if only.is_some() {
-            for entry in &row.corrected.entries {
+            for entry in &row.net.entries {
                 let fact = entry
                     .fact
                     .map_or_else(String::new, |fact| format!("fact {fact}"));
@@ -215,8 +214,12 @@ fn show(place: &Place, day: Day, only: Option<&Subject>, json: bool) -> anyhow::
 }
 
 fn seconds(seconds: ledger::Seconds) -> String {
+    let served = seconds.served().map_or_else(
+        || "sans objet".to_owned(),
+        |(served, of)| format!("{:.3} %", ratio(served, of) * 100.0),
+    );
     format!(
-        "{:>8}  {:>8}  {:>8}  {:>10}  {:>8}  {:>8}",
+        "{:>8}  {:>8}  {:>8}  {:>10}  {:>8}  {:>8}  {served:>10}",
         seconds.up,
         seconds.degraded,
         seconds.down,
@@ -224,6 +227,12 @@ fn seconds(seconds: ledger::Seconds) -> String {
         seconds.excluded,
         seconds.blind
     )
+}
+
+/// A day has less than 2^53 seconds: nothing is lost.
+#[expect(clippy::cast_precision_loss, reason = "seconds of a day are small")]
+fn ratio(part: u64, of: u64) -> f64 {
+    part as f64 / of as f64
 }
 
 fn reason(text: &str) -> Result<Excluded, String> {

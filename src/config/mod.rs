@@ -38,6 +38,7 @@ use toml::de::DeTable;
 
 use crate::engine::plant::{self, Plant};
 use crate::id::ProbeId;
+use crate::sla::contract::Terms;
 use context::Context;
 use error::Place;
 use reader::{Findings, Section};
@@ -184,6 +185,10 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     whole::judge(&targets, &trunks, &lines, &context);
     alert::judge(&channels, &targets, &context);
     let trunks: Vec<Trunk> = trunks.into_iter().map(|(trunk, _)| trunk).collect();
+    let terms = Terms {
+        lines: contract::weights(&lines, &targets, &trunks),
+        ..terms.unwrap_or_default()
+    };
     let plant = Plant {
         name: head
             .as_ref()
@@ -191,7 +196,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         seed: head.map_or(crate::id::Seed(119), |head| head.seed),
         targets: targets.into_iter().map(|read| read.target).collect(),
         lines: lines.into_iter().map(|read| read.line).collect(),
-        terms: terms.unwrap_or_default(),
+        terms,
         alerts: settings.alerts.clone(),
         trunks: trunks
             .iter()

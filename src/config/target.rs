@@ -129,13 +129,16 @@ pub struct Trunk {
     pub calls_per_hour_max: u16,
 }
 
+/// Sixteen T2 of thirty channels: a larger number is a slip of the pen, and would hide all other lines.
+const CHANNELS_MAX: u16 = 480;
+
 pub(super) fn read_trunk(
     id: &At<String>,
     section: &Section<'_>,
     context: &Context<'_>,
 ) -> Option<(Trunk, Span)> {
     let name = section.required("name", "\"…\"", section.text("name"));
-    let channels = section.number("channels", 1..=480u16);
+    let channels = section.number("channels", 1..=CHANNELS_MAX);
     let calls = section.number("calls_per_hour_max", 1..=3600u16);
     section.finish();
     check_id("trunk", id, context)?;
@@ -155,6 +158,9 @@ pub(super) struct ReadLine {
     pub(super) proofs: Vec<At<String>>,
     /// The signature, and the PBX it stands for.
     pub(super) signatures: Vec<(At<String>, At<String>)>,
+    /// What the contract is told of it; `None`: nothing.
+    pub(super) emergency: Option<bool>,
+    pub(super) channels: Option<u16>,
 }
 
 pub(super) fn read_line(
@@ -165,6 +171,8 @@ pub(super) fn read_line(
     let name = section.required("name", "\"…\"", section.text("name"));
     let proofs = section.texts("proofs");
     let signatures = section.pairs("signatures").unwrap_or_default();
+    let emergency = section.flag("emergency");
+    let channels = section.number("channels", 1..=CHANNELS_MAX);
     if proofs.as_ref().is_none_or(Vec::is_empty) {
         section.findings().missing(
             &section.span,
@@ -199,6 +207,8 @@ pub(super) fn read_line(
         },
         proofs,
         signatures,
+        emergency,
+        channels: channels.map(|at| at.value),
     })
 }
 

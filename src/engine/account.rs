@@ -5,18 +5,30 @@ use std::collections::BTreeMap;
 use super::history::{History, Story};
 use crate::health::standing::Subject;
 use crate::incident::act::What;
+use crate::incident::book::Incident;
 use crate::probe::Word;
 use crate::sla::clock::Outage;
 use crate::sla::contract::{Indicator, Profile, Support, Terms};
+use crate::sla::extent::Lines;
 use crate::sla::interval::{Interval, Intervals};
 use crate::sla::ledger::{Change, Cover, Coverage, Covered};
-use crate::sla::outage::{Known, of_incident};
+use crate::sla::outage::{Around, Known, of_incident};
 use crate::time::Utc;
 
 impl History {
     /// What the contract counts of every incident, each under the profile in force at its restoration.
     #[must_use]
     pub fn outages(&self, terms: &Terms) -> Vec<Outage> {
+        let lines = self.lines(None);
+        let incidents = self.book().incidents();
+        incidents
+            .flat_map(|incident| self.outages_of(incident, &lines, terms))
+            .collect()
+    }
+
+    /// What the contract counts of one; `lines` are those of its time.
+    #[must_use]
+    pub fn outages_of(&self, incident: &Incident, lines: &Lines<'_>, terms: &Terms) -> Vec<Outage> {
         let blind: Intervals = self.unwatched().iter().map(|gap| gap.time()).collect();
         let known = |subject: &Subject| {
             let story = self.subjects().get(subject);
@@ -27,14 +39,26 @@ impl History {
                     .unwrap_or(Support::Untold),
             }
         };
-        self.book()
-            .incidents()
-            .flat_map(|incident| {
-                let at = incident.ended().map_or(incident.detected, |end| end.at);
-                let profile = terms.contract.in_force(at);
-                of_incident(incident, self.book(), &blind, profile, known)
-            })
-            .collect()
+        let around = Around {
+            book: self.book(),
+            blind: &blind,
+            lines,
+            profile: terms.contract.in_force(self.judged_at(incident)),
+            now: self.known_until(incident),
+        };
+        of_incident(incident, around, known)
+    }
+
+    /// The moment whose profile judges an incident: its restoration; while there is none, the last fact.
+    #[must_use]
+    pub fn judged_at(&self, incident: &Incident) -> Utc {
+        let end = incident.ended().map(|end| end.at);
+        end.unwrap_or_else(|| self.known_until(incident))
+    }
+
+    /// The last fact; of what came after it nothing is known.
+    fn known_until(&self, incident: &Incident) -> Utc {
+        self.last().map_or(incident.detected, |last| last.at)
     }
 
     /// The words of a target or line, as they were seen.
@@ -74,7 +98,7 @@ impl History {
         changes
     }
 
-    /// What counts before the words: nobody looked, planned work, time that is not counted.
+    /// What counts before the words, as it was seen: nobody looked, planned work.
     #[must_use]
     pub fn covers(&self, subject: &Subject) -> Vec<Cover> {
         let blind = self.unwatched().iter().map(|gap| Cover {
@@ -90,7 +114,20 @@ impl History {
                 kind: Covered::Maintenance,
                 fact: work.fact,
             });
-        let excluded = self.book().agreed().filter_map(|(fact, proposal)| {
+        // Of what came after the last fact nothing is known.
+        let unknown = self.last().map(|last| Cover {
+            time: Interval::new(last.at, Utc(i64::MAX)),
+            kind: Covered::Blind,
+            fact: last.fact,
+        });
+        blind.chain(unknown).chain(planned).collect()
+    }
+
+    /// Time that two people agreed not to count.
+    #[must_use]
+    pub fn excluded(&self, subject: &Subject) -> Vec<Cover> {
+        let agreed = self.book().agreed();
+        let excluded = agreed.filter_map(|(fact, proposal)| {
             let What::Exclude {
                 subject: of,
                 from,
@@ -106,17 +143,7 @@ impl History {
                 fact,
             })
         });
-        // Of what came after the last fact nothing is known.
-        let unknown = self.last().map(|last| Cover {
-            time: Interval::new(last.at, Utc(i64::MAX)),
-            kind: Covered::Blind,
-            fact: last.fact,
-        });
-        blind
-            .chain(unknown)
-            .chain(planned)
-            .chain(excluded)
-            .collect()
+        excluded.collect()
     }
 
     /// How much of `time` was looked at, for the indicators that are measured.

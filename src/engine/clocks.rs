@@ -4,14 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::fact::Event;
-use crate::board::view::{ClockView, IncidentView};
+use crate::board::view::{ClockView, IncidentView, LossView};
+use crate::board::words_fr;
 use crate::health::standing::Subject;
 use crate::incident::IncidentId;
 use crate::incident::book::{Incident, State};
 use crate::sla::clock::{Clock, Outage};
 use crate::sla::contract::{Indicator, Support};
+use crate::sla::extent::{Extent, Lines, Loss};
 use crate::sla::interval::Intervals;
-use crate::sla::outage::{Known, of_incident};
+use crate::sla::outage::{Around, Known, of_incident};
 use crate::time::{Now, Utc};
 
 /// A clock passed a mark.
@@ -138,6 +140,7 @@ impl Engine {
                     .keys()
                     .map(|subject| self.called(subject).to_owned())
                     .collect(),
+                lines: self.loss_now(incident, now),
                 clocks: self.clocks_now(incident, now),
             })
             .collect()
@@ -169,13 +172,40 @@ impl Engine {
     #[must_use]
     pub fn outages(&self, incident: &Incident, now: Utc) -> Vec<Outage> {
         let profile = self.plant.terms.contract.in_force(now);
-        of_incident(
-            incident,
-            self.book(),
-            &Intervals::default(),
+        let around = Around {
+            book: self.book(),
+            blind: &Intervals::default(),
+            lines: &self.lines_of(incident),
             profile,
-            |subject| self.known(subject),
-        )
+            now,
+        };
+        of_incident(incident, around, |subject| self.known(subject))
+    }
+
+    /// What an incident takes of the lines, as far as it is known.
+    fn loss(&self, incident: &Incident, now: Utc) -> Option<Loss> {
+        let profile = self.plant.terms.contract.in_force(now);
+        let lines = self.lines_of(incident);
+        lines.loss(incident, profile.lines_up_percent_min, now)
+    }
+
+    /// The same as pages show it.
+    pub(super) fn loss_now(&self, incident: &Incident, now: Utc) -> Option<LossView> {
+        let loss = self.loss(incident, now)?;
+        let part = loss.shown()?;
+        Some(LossView {
+            extent: part.extent.as_str(),
+            down: part.down,
+            of: part.of,
+            words: words_fr::extent(part.extent == Extent::Total, part.down, part.of),
+            line_minutes_lost: loss.line_time.as_secs_f64() / 60.0,
+        })
+    }
+
+    /// The lines in the time of an incident.
+    fn lines_of(&self, incident: &Incident) -> Lines<'_> {
+        self.incidents
+            .lines(incident.started().map(|start| start.at))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::health::standing::{Change, Subject};
 use crate::id::ProbeId;
 use crate::incident;
 use crate::probe::{Failure, Measure, Word};
+use crate::sla::extent::Weight;
 use crate::time::{Instant, Now, Utc};
 
 /// One record.
@@ -159,6 +160,9 @@ pub struct Watched {
     /// Folder of the inventory; lines have none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub group: String,
+    /// Of a line: what it weighs in the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
 /// A probe's result as it is kept.

@@ -12,6 +12,7 @@ use crate::health::standing::{Change, Subject};
 use crate::incident::book::Book;
 use crate::incident::step::Step;
 use crate::probe::Word;
+use crate::sla::extent::Lines;
 use crate::sla::interval::Interval;
 use crate::time::{Instant, Utc};
 
@@ -130,6 +131,12 @@ impl History {
     #[must_use]
     pub const fn book(&self) -> &Book {
         self.incidents.book()
+    }
+
+    /// The lines while anything was down that was not over before `since`; `None`: ever.
+    #[must_use]
+    pub fn lines(&self, since: Option<Utc>) -> Lines<'_> {
+        self.incidents.lines(since)
     }
 
     #[must_use]

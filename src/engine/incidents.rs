@@ -1,15 +1,20 @@
 //! Incidents inside the engine: facts go in, decisions come out and become facts.
 
+use std::collections::BTreeMap;
+
 use super::Engine;
 use super::clocks::Marks;
 use super::fact::{Configured, Event};
 use super::input::ActToken;
 use super::output::Output;
+use crate::health::standing::Subject;
+use crate::id::LineId;
 use crate::incident::act::{Act, Refusal};
 use crate::incident::book::Book;
 use crate::incident::step::{Step, What};
 use crate::incident::watch::{Run, Watch};
 use crate::probe::{Blame, Failure};
+use crate::sla::extent::{Lines, Lineups, Weight};
 use crate::time::{Instant, Now, Utc};
 
 /// All that facts tell of incidents.
@@ -17,6 +22,7 @@ use crate::time::{Instant, Now, Utc};
 pub(super) struct Incidents {
     book: Book,
     watch: Watch,
+    lineups: Lineups,
     pub(super) marks: Marks,
     /// When something is to be decided although nothing happens.
     wake: Option<Instant>,
@@ -27,10 +33,12 @@ impl Incidents {
     pub(super) fn take(&mut self, seq: u64, utc: Utc, event: &Event) {
         match event {
             Event::ServiceStarted { .. } => self.watch.started(utc),
-            Event::Configured(Configured {
-                topology, dropped, ..
-            }) => {
+            Event::Configured(configured) => {
+                let Configured {
+                    topology, dropped, ..
+                } = configured;
                 self.watch.configured(topology.clone(), dropped);
+                self.lineups.configured(seq, utc, lineup(configured));
                 // Other hours or limits may hold.
                 self.marks.changed();
             }
@@ -76,6 +84,11 @@ impl Incidents {
         &self.book
     }
 
+    /// The lines while anything was down that was not over before `since`; `None`: ever.
+    pub(super) fn lines(&self, since: Option<Utc>) -> Lines<'_> {
+        Lines::of(&self.lineups, &self.book, since)
+    }
+
     /// The next decision, if there is one.
     pub(super) fn due(&mut self, now: Utc) -> Option<Step> {
         self.watch.due(now, &self.book)
@@ -84,6 +97,17 @@ impl Incidents {
     pub(super) const fn wake(&self) -> Option<Instant> {
         self.wake
     }
+}
+
+/// The lines that are watched. Journals of before weights were told have the names alone.
+fn lineup(configured: &Configured) -> BTreeMap<LineId, Weight> {
+    let lines = configured.watched.iter().filter_map(|watched| {
+        let Subject::Line(line) = &watched.subject else {
+            return None;
+        };
+        Some((line.clone(), watched.weight.unwrap_or_default()))
+    });
+    lines.collect()
 }
 
 impl Engine {
@@ -117,6 +141,7 @@ impl Engine {
         let Incidents {
             book,
             watch,
+            lineups: _,
             marks,
             wake,
         } = &mut self.incidents;

@@ -120,12 +120,14 @@ pub(super) fn watched(plant: &Plant) -> Vec<Watched> {
         name: target.name.clone(),
         support: target.support.clone(),
         group: target.group.clone(),
+        weight: None,
     });
     let lines = plant.lines.iter().map(|line| Watched {
         subject: Subject::Line(line.id.clone()),
         name: line.name.clone(),
         support: DAY_AND_NIGHT.to_owned(),
         group: String::new(),
+        weight: Some(plant.terms.weight(&line.id)),
     });
     targets.chain(lines).collect()
 }

@@ -113,6 +113,19 @@ pub enum Excluded {
     Corrected,
 }
 
+impl Excluded {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Operator => "operator",
+            Self::AccessRefused => "access_refused",
+            Self::ForceMajeure => "force_majeure",
+            Self::Corrected => "corrected",
+        }
+    }
+}
+
 /// What the page says of an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -344,4 +357,79 @@ impl What {
 #[must_use]
 pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exclusion() -> Act {
+        Act {
+            author: "Alice Martin".to_owned(),
+            what: What::Exclude {
+                subject: Subject::Line("119".into()),
+                from: Utc(1),
+                until: Utc(2),
+                reason: Excluded::Operator,
+                text: "ticket 4711 of the operator".to_owned(),
+                sha256: "0f".repeat(32),
+            },
+        }
+    }
+
+    #[test]
+    fn an_exclusion_needs_two_people_a_reason_and_a_document() {
+        let mut book = Book::default();
+        assert_eq!(exclusion().check(&book), Ok(()));
+        type Spoil = fn(&mut String, &mut Utc, &mut String, &mut String);
+        let cases: [(&str, Spoil, &str); 4] = [
+            (
+                "empty",
+                |_, until, _, _| *until = Utc(1),
+                "before it begins",
+            ),
+            (
+                "no author",
+                |author, _, _, _| *author = " ".to_owned(),
+                "--by NAME",
+            ),
+            (
+                "no reason",
+                |_, _, text, _| *text = "\t".to_owned(),
+                "say why",
+            ),
+            (
+                "no digest",
+                |_, _, _, sha256| *sha256 = "contract.pdf".to_owned(),
+                "sha256sum",
+            ),
+        ];
+        for (name, spoil, expected) in cases {
+            let mut act = exclusion();
+            let What::Exclude {
+                until,
+                text,
+                sha256,
+                ..
+            } = &mut act.what
+            else {
+                panic!("{name}: an exclusion");
+            };
+            spoil(&mut act.author, until, text, sha256);
+            let told = act.check(&book).unwrap_err().to_string();
+            assert!(told.contains(expected), "{name}: {told}");
+        }
+        book.act(7, Utc(3), &exclusion());
+        for (approver, expected) in [
+            ("alice  MARTIN", "somebody else has to approve it"),
+            (" ", "--by NAME"),
+        ] {
+            let agrees = Act {
+                author: approver.to_owned(),
+                what: What::Approve { fact: 7 },
+            };
+            let told = agrees.check(&book).unwrap_err().to_string();
+            assert!(told.contains(expected), "{approver:?}: {told}");
+        }
+    }
 }

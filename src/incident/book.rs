@@ -78,7 +78,15 @@ pub enum Happened {
 pub struct Proposal {
     pub act: Act,
     pub at: Utc,
-    pub approved_by: Option<String>,
+    pub approved: Option<Approval>,
+}
+
+/// The second person's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    pub by: String,
+    /// Number of the fact that says so.
+    pub fact: u64,
 }
 
 /// Planned work.
@@ -126,14 +134,14 @@ impl Book {
     pub fn proposal(&self, fact: u64) -> Option<&Proposal> {
         self.proposals
             .get(&fact)
-            .filter(|proposal| proposal.approved_by.is_none())
+            .filter(|proposal| proposal.approved.is_none())
     }
 
     /// All that waits for a second person, by the number of its fact.
     pub fn waiting(&self) -> impl Iterator<Item = (u64, &Proposal)> {
         self.proposals
             .iter()
-            .filter(|(_, proposal)| proposal.approved_by.is_none())
+            .filter(|(_, proposal)| proposal.approved.is_none())
             .map(|(fact, proposal)| (*fact, proposal))
     }
 
@@ -141,7 +149,7 @@ impl Book {
     pub fn agreed(&self) -> impl Iterator<Item = (u64, &Proposal)> {
         self.proposals
             .iter()
-            .filter(|(_, proposal)| proposal.approved_by.is_some())
+            .filter(|(_, proposal)| proposal.approved.is_some())
             .map(|(fact, proposal)| (*fact, proposal))
     }
 
@@ -241,14 +249,15 @@ impl Book {
             let proposal = Proposal {
                 act: act.clone(),
                 at,
-                approved_by: None,
+                approved: None,
             };
             self.proposals.insert(fact, proposal);
         }
         match &act.what {
-            act::What::Approve { fact } => {
-                if let Some(proposal) = self.proposals.get_mut(fact) {
-                    proposal.approved_by = Some(act.author.clone());
+            act::What::Approve { fact: proposed } => {
+                if let Some(proposal) = self.proposals.get_mut(proposed) {
+                    let by = act.author.clone();
+                    proposal.approved = Some(Approval { by, fact });
                 }
             }
             act::What::Reject { fact, .. } => {

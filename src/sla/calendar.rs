@@ -165,12 +165,6 @@ impl Calendar {
         open.into_iter().collect()
     }
 
-    /// How long it is open in `window`.
-    #[must_use]
-    pub fn open_time(&self, window: Interval) -> Duration {
-        self.open_within(window).total()
-    }
-
     /// The first instant at which it was open for `budget` since `from`, without `excluded`.
     /// `None` if that does not happen within ten years.
     #[must_use]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendar;
 use super::contract::{Calendars, Indicator, Profile, Promise, Start, Support};
 use super::exclusion::{Exclusion, excluded_time};
+use super::extent::{self, Extent};
 use super::interval::{Interval, Intervals};
 use crate::incident::IncidentId;
 use crate::incident::span::{Bounds, Span};
@@ -27,9 +28,13 @@ pub struct Outage {
     /// What failed, as people name it.
     pub subject: String,
     pub support: Support,
-    /// In order of their starts. One that is only degraded starts no clock, but a clock that runs ends
-    /// with it: restored is a line that sounds well.
+    /// What counts, in order of their starts. One that is only degraded starts no clock, but a clock that runs
+    /// ends with it: restored is a line that sounds well.
     pub spans: Vec<Span>,
+    /// IC6: each line that failed, whether it counts or not.
+    pub lines: Vec<FailedLine>,
+    /// IC6: the worst that it was; `None` if no line was down.
+    pub extent: Option<Extent>,
     /// Confirmed (T1).
     pub detected: Option<Utc>,
     /// The customer said so.
@@ -40,6 +45,13 @@ pub struct Outage {
     pub blind: Intervals,
     /// Numbers of all facts that say so.
     pub facts: Vec<u64>,
+}
+
+/// A line that failed, counted or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedLine {
+    pub name: String,
+    pub spans: Vec<Span>,
 }
 
 /// A duration that probes can only bracket: `best <= value <= worst`.
@@ -170,6 +182,37 @@ impl Outage {
         Some(self.doubted(last))
     }
 
+    /// When something began to be down, counted or not.
+    #[must_use]
+    pub fn began(&self) -> Option<Utc> {
+        let uncounted = self.lines.iter().flat_map(|line| &line.spans);
+        let down = uncounted.filter(|span| span.word == Word::Down);
+        let fact = self.fact().map(|fact| fact.at);
+        down.map(|span| span.start.at).chain(fact).min()
+    }
+
+    /// When all of it worked again, counted or not; `None` while something does not.
+    #[must_use]
+    pub fn over(&self) -> Option<Utc> {
+        let uncounted = self.lines.iter().flat_map(|line| &line.spans);
+        let ends: Option<Vec<Utc>> = self
+            .spans
+            .iter()
+            .chain(uncounted)
+            .map(|span| span.end.map(|end| end.at))
+            .collect();
+        ends?.into_iter().max()
+    }
+
+    /// Line-minutes lost in that time: each line by itself, counted or not, raw.
+    #[must_use]
+    pub fn line_time(&self, time: Interval, now: Utc) -> Duration {
+        let lines = self.lines.iter();
+        lines
+            .map(|line| extent::down(&line.spans, now).within(time).total())
+            .sum()
+    }
+
     #[must_use]
     pub fn starts_at(&self, start: Start) -> Option<Bounds> {
         match start {
@@ -193,7 +236,8 @@ impl Outage {
     #[must_use]
     pub fn all_facts(&self) -> Vec<u64> {
         let of_spans = self.spans.iter().flat_map(|span| &span.facts);
-        let of_exclusions = self.exclusions.iter().map(|exclusion| &exclusion.fact);
+        let of_exclusions = self.exclusions.iter();
+        let of_exclusions = of_exclusions.flat_map(|known| [&known.fact, &known.approval]);
         let all = self.facts.iter().chain(of_spans).chain(of_exclusions);
         let facts: BTreeSet<u64> = all.copied().collect();
         facts.into_iter().collect()

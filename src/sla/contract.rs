@@ -3,7 +3,7 @@
 //! A figure uses the profile in force at the incident's restoration (of a ticket: at its solution), so that a
 //! profile signed today changes no figure of yesterday. Nothing here computes; clocks and indicators read it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{self, Calendar};
+use super::extent::Weight;
+use crate::id::LineId;
 use crate::time::Utc;
 
 /// The seven indicators of the contract.
@@ -79,6 +81,16 @@ pub struct Calendars {
 pub struct Terms {
     pub contract: Contract,
     pub calendars: Calendars,
+    /// One that is not told weighs as [`Weight::default`] says.
+    pub lines: BTreeMap<LineId, Weight>,
+}
+
+impl Terms {
+    /// What a line weighs.
+    #[must_use]
+    pub fn weight(&self, line: &LineId) -> Weight {
+        self.lines.get(line).copied().unwrap_or_default()
+    }
 }
 
 /// One version of what was signed.
@@ -103,6 +115,8 @@ pub struct Profile {
     pub lines: Promise,
     /// IC7.
     pub web: Promise,
+    /// Of all channels, in percent: with fewer up the outage of the lines is total.
+    pub lines_up_percent_min: u32,
     /// Targets whose outages are those of the web site: IC7, not IC5.
     pub web_targets: BTreeSet<String>,
     /// Part of a limit, in percent, from which a clock is at risk.
@@ -158,6 +172,9 @@ impl Default for Profile {
             systems: promise(minutes(120), Hours::OfTarget),
             lines: promise(minutes(60), round_the_clock),
             web: promise(minutes(30), round_the_clock),
+            // Half of the calls find a channel. Less would call a plant in service that turns most callers away;
+            // more would count the loss of one trunk of three as the loss of all.
+            lines_up_percent_min: 50,
             web_targets: BTreeSet::new(),
             // 45 min of the hour of IC6: the quarter that is left is what a fail-over takes. Later leaves no
             // time to act, earlier warns of what is in hand.

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use super::clock::{Clock, Measured, Outage, Verdict};
 use super::contract::{Calendars, Contract, Indicator, Profile, Promise, Support};
+use super::exclusion::Exclusion;
+use super::extent::Extent;
 use super::interval::Interval;
 use super::ledger::Coverage;
 use super::period::Period;
@@ -38,6 +40,8 @@ pub struct Material<'a> {
 pub struct Figure {
     pub indicator: Indicator,
     pub period: Period,
+    /// Version of the profile in force at the end of the period; each item has its own.
+    pub profile: u32,
     /// n: items that kept what was promised.
     pub kept: u32,
     /// N: items that count.
@@ -56,6 +60,8 @@ pub struct Figure {
     pub orphans: Vec<Of>,
     /// IC5 to IC7: time really down that lies in the period, of all outages together.
     pub down: Duration,
+    /// IC6: line-minutes lost in the period, of all lines, raw, whether their outage counts or not.
+    pub line_time: Option<Duration>,
     pub coverage_percent: Option<f64>,
     /// It was looked at for less than the profile asks.
     pub marked: bool,
@@ -83,6 +89,12 @@ pub struct Item {
     pub net: Option<Measured>,
     /// Of its down time, what lies in the period.
     pub down: Duration,
+    /// IC6: the worst that it was. One that was only partial, and of no emergency line, is not judged.
+    pub extent: Option<Extent>,
+    /// IC6: line-minutes lost in the period, raw.
+    pub line_time: Option<Duration>,
+    /// What the net figure leaves out, and who agreed.
+    pub exclusions: Vec<Exclusion>,
     pub facts: Vec<u64>,
 }
 
@@ -93,6 +105,7 @@ struct Sorted {
     carried: Vec<Item>,
     orphans: Vec<Of>,
     down: Duration,
+    line_time: Option<Duration>,
 }
 
 impl Material<'_> {
@@ -159,11 +172,7 @@ impl Material<'_> {
             .collect();
         for incident in untold {
             let ours = self.outages_of(Some(incident)).unwrap_or_default();
-            let begun = ours
-                .iter()
-                .filter_map(|outage| outage.fact())
-                .map(|fact| fact.at)
-                .min();
+            let begun = ours.iter().filter_map(|outage| outage.began()).min();
             if begun.is_some_and(|begun| time.contains(begun)) {
                 let subject = ours.first().map(|outage| outage.subject.clone());
                 sorted.orphans.push(Of::Incident(incident));
@@ -200,14 +209,16 @@ impl Material<'_> {
 
     /// IC5 to IC7: what was restored in the period, against its limit.
     fn outages(&self, indicator: Indicator, time: Interval) -> Sorted {
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted {
+            line_time: (indicator == Indicator::Ic6).then_some(Duration::ZERO),
+            ..Sorted::default()
+        };
         for outage in self
             .outages
             .iter()
             .filter(|outage| outage.indicator == indicator)
         {
-            let begun = outage.fact().map(|fact| fact.at);
-            let end = outage.end().map(|end| end.at);
+            let (begun, end) = (outage.began(), outage.over());
             if begun.is_none_or(|begun| begun >= time.until)
                 || end.is_some_and(|end| end < time.from)
             {
@@ -218,6 +229,7 @@ impl Material<'_> {
                 continue;
             };
             let reading = clock.reading(self.now);
+            let line_time = (indicator == Indicator::Ic6).then(|| outage.line_time(time, self.now));
             let item = Item {
                 of: Of::Incident(outage.incident),
                 subject: outage.subject.clone(),
@@ -227,9 +239,16 @@ impl Material<'_> {
                 raw: reading.counted.map(|counted| counted.raw),
                 net: reading.counted.map(|counted| counted.net),
                 down: outage.down(self.now).within(time).total(),
+                extent: outage.extent,
+                line_time,
+                exclusions: outage.exclusions.clone(),
                 facts: reading.facts,
             };
             sorted.down += item.down;
+            sorted.line_time = sorted
+                .line_time
+                .zip(line_time)
+                .map(|(sum, more)| sum + more);
             if end.is_some_and(|end| time.contains(end)) {
                 sorted.items.push(item);
             } else {
@@ -279,6 +298,9 @@ impl Material<'_> {
             raw: None,
             net: None,
             down: Duration::ZERO,
+            extent: None,
+            line_time: None,
+            exclusions: Vec::new(),
             facts: Vec::new(),
         }
     }
@@ -308,6 +330,9 @@ impl Material<'_> {
             )),
             net: Some(net),
             down: Duration::ZERO,
+            extent: None,
+            line_time: None,
+            exclusions: Vec::new(),
             facts: Vec::new(),
         }
     }
@@ -366,6 +391,7 @@ impl Sorted {
         Figure {
             indicator,
             period,
+            profile: profile.version,
             kept,
             of,
             to_qualify,
@@ -379,6 +405,7 @@ impl Sorted {
             carried: self.carried,
             orphans: self.orphans,
             down: self.down,
+            line_time: self.line_time,
             facts: facts.into_iter().collect(),
         }
     }
@@ -401,7 +428,7 @@ fn is_solved(ticket: &Ticket, before: Utc) -> bool {
 fn are_over(outages: &[&Outage], before: Utc) -> bool {
     outages
         .iter()
-        .all(|outage| outage.end().is_some_and(|end| end.at < before))
+        .all(|outage| outage.over().is_some_and(|end| end < before))
 }
 
 fn facts_of(outages: &[&Outage]) -> Vec<u64> {

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod clock;
 pub mod contract;
 pub mod exclusion;
+pub mod extent;
 pub mod holiday;
 pub mod indicator;
 pub mod interval;

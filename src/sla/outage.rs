@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::Outage;
+use super::clock::{FailedLine, Outage};
 use super::contract::{Indicator, Profile, Support};
 use super::exclusion::{Exclusion, Ground, excluded_time};
+use super::extent::Lines;
 use super::interval::{Interval, Intervals};
 use crate::health::standing::Subject;
 use crate::incident::act::What;
@@ -18,6 +19,18 @@ use crate::time::Utc;
 pub struct Known<'n> {
     pub name: &'n str,
     pub support: Support,
+}
+
+/// What an incident is read against.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    pub book: &'a Book,
+    /// When nobody looked.
+    pub blind: &'a Intervals,
+    pub lines: &'a Lines<'a>,
+    pub profile: &'a Profile,
+    /// As far as is known.
+    pub now: Utc,
 }
 
 impl Profile {
@@ -35,11 +48,17 @@ impl Profile {
 #[must_use]
 pub fn of_incident<'n>(
     incident: &'n Incident,
-    book: &Book,
-    blind: &Intervals,
-    profile: &Profile,
+    around: Around<'_>,
     known: impl Fn(&'n Subject) -> Known<'n>,
 ) -> Vec<Outage> {
+    let Around {
+        book,
+        blind,
+        lines,
+        profile,
+        now,
+    } = around;
+    let up_percent_min = profile.lines_up_percent_min;
     let mut outages: BTreeMap<Indicator, Outage> = BTreeMap::new();
     // What failed and nobody excuses.
     let mut still: BTreeMap<Indicator, Intervals> = BTreeMap::new();
@@ -52,6 +71,8 @@ pub fn of_incident<'n>(
             subject: name.to_owned(),
             support,
             spans: Vec::new(),
+            lines: Vec::new(),
+            extent: None,
             detected: Some(incident.detected),
             declared: incident.declared,
             exclusions: Vec::new(),
@@ -65,9 +86,21 @@ pub fn of_incident<'n>(
         if support != Support::Ho {
             outage.support = support;
         }
-        outage.spans.extend(spans.iter().cloned());
-        let agreed = exclusions(book, subject, spans);
-        let failing: Intervals = spans.iter().map(lasting).collect();
+        let counted = match subject {
+            Subject::Target(_) => spans.clone(),
+            Subject::Line(line) => {
+                outage.lines.push(FailedLine {
+                    name: name.to_owned(),
+                    spans: spans.clone(),
+                });
+                let (counted, facts) = lines.counted(line, spans, up_percent_min);
+                outage.facts.extend(facts);
+                counted
+            }
+        };
+        let agreed = exclusions(book, subject, &counted);
+        let failing: Intervals = counted.iter().map(lasting).collect();
+        outage.spans.extend(counted);
         let counted = failing.subtract(&excluded_time(&agreed));
         let known = still.entry(indicator).or_default();
         *known = known.union(&counted);
@@ -79,6 +112,10 @@ pub fn of_incident<'n>(
             outage.spans.sort_by_key(|span| span.start.at);
             if let Some(still) = still.get(&outage.indicator) {
                 outage.exclusions = excused(outage.exclusions, still);
+            }
+            if outage.indicator == Indicator::Ic6 {
+                let loss = lines.loss(incident, up_percent_min, now);
+                outage.extent = loss.map(|loss| loss.extent);
             }
             outage.facts = facts(&outage);
             outage
@@ -106,9 +143,15 @@ fn lasting(span: &Span) -> Interval {
 }
 
 fn facts(outage: &Outage) -> Vec<u64> {
-    let of_spans = outage.spans.iter().flat_map(|span| &span.facts).copied();
-    let of_exclusions = outage.exclusions.iter().map(|exclusion| exclusion.fact);
-    let mut facts: Vec<u64> = of_spans.chain(of_exclusions).collect();
+    let uncounted = outage.lines.iter().flat_map(|line| &line.spans);
+    let spans = outage.spans.iter().chain(uncounted);
+    let of_spans = spans.flat_map(|span| &span.facts).copied();
+    let of_exclusions = outage.exclusions.iter().flat_map(|exclusion| {
+        let approved = exclusion.approval;
+        [exclusion.fact, approved]
+    });
+    let already = outage.facts.iter().copied();
+    let mut facts: Vec<u64> = of_spans.chain(of_exclusions).chain(already).collect();
     facts.sort_unstable();
     facts.dedup();
     facts
@@ -124,13 +167,15 @@ fn exclusions(book: &Book, subject: &Subject, spans: &[Span]) -> Vec<Exclusion> 
     let agreed = book.agreed();
     agreed
         .filter_map(|(fact, proposal)| {
+            let approval = proposal.approved.as_ref()?;
             let (of, time, ground, text, sha256) = not_counted(&proposal.act.what)?;
             (of == subject && touches(time)).then(|| Exclusion {
                 fact,
                 time,
                 ground,
                 author: proposal.act.author.clone(),
-                approver: proposal.approved_by.clone().unwrap_or_default(),
+                approver: approval.by.clone(),
+                approval: approval.fact,
                 reason: text.to_owned(),
                 sha256: sha256.to_owned(),
             })

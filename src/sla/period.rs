@@ -35,15 +35,6 @@ impl Period {
             until: calendar::midnight(&zone, last_month.last_of_month().tomorrow().ok()?)?,
         })
     }
-
-    /// Its months, in order.
-    pub fn months(self) -> impl Iterator<Item = Self> {
-        (0..self.months).map(move |month| Self {
-            first_month: self.first_month + month,
-            months: 1,
-            ..self
-        })
-    }
 }
 
 impl FromStr for Period {
@@ -129,17 +120,6 @@ mod tests {
                 "{text}"
             );
             assert_eq!(period.to_string(), text);
-            let times: Vec<Interval> = period.months().filter_map(Period::time).collect();
-            assert_eq!(
-                times.first().map(|month| month.from),
-                Some(at(from)),
-                "{text}"
-            );
-            assert_eq!(
-                times.last().map(|month| month.until),
-                Some(at(until)),
-                "{text}"
-            );
         }
         for text in [
             "2026", "2026-13", "2026-00", "2026-1", "26-10", "2026-S3", "octobre",

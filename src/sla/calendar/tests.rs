@@ -98,6 +98,62 @@ fn nights() -> Calendar {
     Calendar::new("nights", "Europe/Paris", version).unwrap()
 }
 
+/// Office hours with days that differ, and from 2 January 2027 on with other hours.
+fn signed_by_hand(civil: &Civil) -> bool {
+    let closed = [date(2026, 10, 23), date(2026, 12, 31)];
+    // The Sunday of 25 hours, a holiday, and a Sunday under the later hours.
+    let open = [date(2026, 10, 25), date(2027, 1, 1), date(2027, 1, 3)];
+    let is_working = open.contains(&civil.date)
+        || (civil.weekday < 5
+            && !closed.contains(&civil.date)
+            && ho_by_hand(&Civil {
+                date: civil.date,
+                weekday: civil.weekday,
+                second: 12 * 3_600,
+            }));
+    let in_minutes = |from: i64, until: i64| civil.second >= from * 60 && civil.second < until * 60;
+    let in_hours = if civil.date < date(2027, 1, 2) {
+        in_minutes(9 * 60, 18 * 60)
+    } else {
+        in_minutes(8 * 60 + 30, 12 * 60) || in_minutes(13 * 60 + 30, 19 * 60)
+    };
+    is_working && in_hours
+}
+
+fn signed() -> Calendar {
+    let hours = |from: (i8, i8), until: (i8, i8)| {
+        Opening::between(time(from.0, from.1, 0, 0), time(until.0, until.1, 0, 0)).unwrap()
+    };
+    let version = |valid_from, hours: Vec<Opening>| Version {
+        valid_from,
+        week: Week::of_working_days(&hours),
+        holidays: Holidays::France,
+        overrides: BTreeMap::from([
+            (date(2026, 10, 23), Vec::new()),
+            (date(2026, 10, 25), hours.clone()),
+            (date(2026, 12, 31), Vec::new()),
+            (date(2027, 1, 1), hours.clone()),
+            (date(2027, 1, 3), hours),
+        ]),
+    };
+    let later = vec![hours((8, 30), (12, 0)), hours((13, 30), (19, 0))];
+    Calendar::new(
+        "signed",
+        "Europe/Paris",
+        version(Date::MIN, vec![hours((9, 0), (18, 0))]),
+    )
+    .unwrap()
+    .then(version(date(2027, 1, 2), later))
+    .unwrap()
+}
+
+impl Calendar {
+    /// How long it is open in `window`.
+    fn open_time(&self, window: Interval) -> Duration {
+        self.open_within(window).total()
+    }
+}
+
 /// Open seconds since its first one: `open[n]` of the first `n`.
 struct Oracle {
     /// Seconds since 1970.
@@ -167,10 +223,11 @@ fn stretches() -> [(&'static str, Date, Date); 7] {
 
 #[test]
 fn every_duration_is_what_each_second_says() {
-    let calendars: [(&Calendar, Rule); 3] = [
+    let calendars: [(&Calendar, Rule); 4] = [
         (&Calendar::ho(), ho_by_hand),
         (&Calendar::hno(), hno_by_hand),
         (&nights(), nights_by_hand),
+        (&signed(), signed_by_hand),
     ];
     let mut chance = fastrand::Rng::with_seed(7);
     let mut windows = 0;

@@ -40,6 +40,8 @@ pub(in crate::sla) fn outage(indicator: Indicator, spans: Vec<Span>) -> Outage {
         subject: "lines".into(),
         support: Support::Hno,
         spans,
+        lines: Vec::new(),
+        extent: None,
         detected: None,
         declared: None,
         exclusions: Vec::new(),
