@@ -736,7 +736,7 @@ fn a_later_contract_holds_what_changes_from_its_day_in_paris_on() {
         crate::sla::calendar::midnight(&crate::time::paris(), day).expect("a day")
     };
     // One second before midnight in Paris it is 22:59:59 UTC, and still the old one.
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     for (at, version, ic5, ic6, percent) in [
         (midnight(1, 1) - second, 1, 7_200, 2_700, 50),
         (midnight(1, 1), 2, 3_600, 2_700, 50),
