@@ -6,6 +6,7 @@
 )]
 
 mod a_call_is_recorded;
+mod a_clock_that_is_set;
 mod a_refused_account_is_left_alone;
 mod a_wrong_clock_accuses_nobody;
 mod acts_of_people;

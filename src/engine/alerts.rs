@@ -54,6 +54,14 @@ impl Alerts {
         self.wake
     }
 
+    /// Shows every stamp that is remembered. The end of planned work is a time of day and does not move.
+    pub(super) fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
+        self.outbox.each_stamp(visit);
+        for fault in self.own_faults.values_mut() {
+            visit(&mut fault.since);
+        }
+    }
+
     fn own_fault_began(&mut self, fact: u64, since: Utc, failure: &Failure) {
         let fault = OwnFault {
             failure: failure.clone(),
@@ -93,7 +101,6 @@ impl Engine {
             Event::Clock(mark) => self.tell_mark(fact, at, mark),
             Event::Act(act) => self.tell_act(fact, at, act),
             Event::Alert(record) => self.alerts.outbox.apply(fact, at, record),
-            Event::ClockStepped { by_ns } => self.alerts.outbox.clock_stepped(*by_ns),
             Event::OwnFaultBegan { failure } => self.alerts.own_fault_began(fact, at, failure),
             Event::OwnFaultEnded { code } => self.alerts.own_fault_ended(fact, at, code),
             Event::Heartbeat { .. } => self.alerts.tell_own_faults(at),
@@ -105,6 +112,7 @@ impl Engine {
                 }
             }
             Event::ServiceStopped
+            | Event::ClockStepped { .. }
             | Event::Configured(_)
             | Event::Verdict(_)
             | Event::Tally { .. }

@@ -305,6 +305,15 @@ impl Fact {
         Ok(())
     }
 
+    /// When it was stamped.
+    #[must_use]
+    pub const fn now(&self) -> Now {
+        Now {
+            instant: self.boot,
+            utc: self.utc,
+        }
+    }
+
     /// What happened, read back.
     pub fn event(&self) -> Result<Event, serde_json::Error> {
         serde_json::from_str(&self.payload)

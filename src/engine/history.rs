@@ -119,7 +119,8 @@ impl History {
             | Event::Alert(_)
             | Event::Heartbeat { .. } => {}
         }
-        self.incidents.take(fact.seq, fact.utc, &event);
+        self.incidents
+            .take(fact.seq, &fact.boot_id, fact.now(), &event);
         self.last = Some(Last {
             fact: fact.seq,
             at: fact.utc,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::boot::Boot;
 use super::clocks::Marks;
-use super::fact::{Configured, Event};
+use super::fact::{BootId, Configured, Event, TallyRow};
 use super::input::ActToken;
 use super::output::Output;
 use crate::health::standing::Subject;
-use crate::id::LineId;
+use crate::id::{LineId, ProbeId};
 use crate::incident::act::{Act, Refusal};
 use crate::incident::book::Book;
 use crate::incident::step::{Step, What};
@@ -24,19 +25,32 @@ pub(super) struct Incidents {
     watch: Watch,
     lineups: Lineups,
     pub(super) marks: Marks,
+    boot: Boot,
+    /// The last `Configured`: a tally tells of probes by their number in it.
+    numbered: Vec<ProbeId>,
     /// When something is to be decided although nothing happens.
     wake: Option<Instant>,
 }
 
 impl Incidents {
     /// Takes over a fact, live or replayed.
-    pub(super) fn take(&mut self, seq: u64, utc: Utc, event: &Event) {
+    pub(super) fn take(&mut self, seq: u64, boot: &BootId, now: Now, event: &Event) {
+        let utc = now.utc;
+        let Self { book, watch, .. } = self;
+        self.boot.stamped(boot, now, |visit| {
+            watch.each_stamp(visit);
+            book.each_stamp(visit);
+        });
         match event {
             Event::ServiceStarted { .. } => self.watch.started(utc),
             Event::Configured(configured) => {
                 let Configured {
-                    topology, dropped, ..
+                    topology,
+                    dropped,
+                    probes,
+                    ..
                 } = configured;
+                self.numbered = probes.iter().map(|(probe, _)| probe.clone()).collect();
                 self.watch.configured(topology.clone(), dropped);
                 self.lineups.configured(seq, utc, lineup(configured));
                 // Other hours or limits may hold.
@@ -50,8 +64,10 @@ impl Incidents {
             }),
             Event::Soft(change) | Event::Hard(change) => self.watch.changed(seq, utc, change),
             Event::ClockStepped { by_ns } => {
-                self.watch.clock_stepped(*by_ns);
-                self.book.clock_stepped(*by_ns);
+                let boot = &self.boot;
+                let mut correct = |at: &mut Utc| boot.correct(*by_ns, at);
+                self.watch.each_stamp(&mut correct);
+                self.book.clock_stepped(*by_ns, &mut correct);
                 self.marks.changed();
             }
             Event::Incident(step) => {
@@ -66,8 +82,17 @@ impl Incidents {
                 self.book.act(seq, utc, act);
                 self.marks.changed();
             }
+            Event::Tally { rows } => {
+                for TallyRow {
+                    probe, last_good, ..
+                } in rows
+                {
+                    if let (Some(probe), Some(last_good)) = (self.numbered.get(*probe), last_good) {
+                        self.watch.tallied(probe, *last_good);
+                    }
+                }
+            }
             Event::ServiceStopped
-            | Event::Tally { .. }
             | Event::BlindBegan { .. }
             | Event::Corroborated { .. }
             | Event::Answered { .. }
@@ -144,6 +169,7 @@ impl Engine {
             lineups: _,
             marks,
             wake,
+            ..
         } = &mut self.incidents;
         let next = watch.deadline(book).into_iter().chain(marks.next_at());
         *wake = next.min().map(|at| now.instant + at.since(now.utc));

@@ -10,6 +10,7 @@
 
 mod account;
 mod alerts;
+mod boot;
 pub mod clocks;
 pub mod fact;
 pub mod history;
@@ -36,6 +37,7 @@ use crate::probe::{Failure, Verdict, Word};
 use crate::schedule::{self, Schedule, Start, Why};
 use crate::time::{Day, Instant, Now, Utc};
 use alerts::Alerts;
+use boot::Boot;
 use fact::{BootId, Chain, Configured, Event, Judged, Watched};
 use incidents::Incidents;
 use input::{Input, RunId};
@@ -89,6 +91,8 @@ pub struct Engine {
     schedule: Schedule,
     health: Health,
     chain: Chain,
+    /// Of the last fact.
+    boot: Boot,
     runs: BTreeMap<ProbeId, Run>,
     next_run: u64,
     /// The last `Configured`: numbers of the probes, and what each asked.
@@ -124,11 +128,13 @@ struct Watching {
     tally_at: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Run {
     id: RunId,
     started: Instant,
     confirm: bool,
+    /// Steps of the wall clock since, in nanoseconds.
+    steps: Vec<i64>,
 }
 
 impl Engine {
@@ -140,6 +146,7 @@ impl Engine {
             schedule: Schedule::new(plant.seed),
             health: Health::new(Now::default(), wiring::health(&plant)),
             chain: Chain::new(boot_id),
+            boot: Boot::default(),
             runs: BTreeMap::new(),
             next_run: 0,
             numbered: Vec::new(),
@@ -184,7 +191,10 @@ impl Engine {
                 sent,
                 verdict,
                 signature,
-            } => self.probe_done(now, run, &probe, sent, verdict, signature),
+            } => {
+                let sent = self.by_present_clock(now, &probe, sent);
+                self.probe_done(now, run, &probe, sent, verdict, signature);
+            }
             Input::Reconfigured(plant) => self.reconfigured(now, plant),
             Input::Committed { up_to } => self.committed = self.committed.max(up_to),
             Input::OwnFault(failure) => self.begin_fault(now, failure),
@@ -246,6 +256,7 @@ impl Engine {
     fn started(&mut self, now: Now, version: String) {
         self.own_faults.clear();
         self.health.replay_start();
+        self.notice_missed_step(now);
         self.record(now, &Event::ServiceStarted { version });
         self.watching = Some(Watching {
             published: now.instant,
@@ -393,7 +404,7 @@ impl Engine {
         // JSON has no infinity; such a figure tells nothing.
         seen.measures.retain(|measure| measure.value.is_finite());
         if is_call || record.is_news(seen.word, seen.failure.as_ref()) {
-            let judged = judged(probe, run, &seen, record.last_good);
+            let judged = judged(probe, &run, &seen, record.last_good);
             self.tally.told(probe);
             if limits.is_some() {
                 self.weeks.learn(&judged);
@@ -450,7 +461,8 @@ impl Engine {
                     "run_lost",
                     "the prober never reported the end of this run: look at its log",
                 );
-                self.probe_done(now, run.id, probe, now.utc, verdict, None);
+                let id = run.id;
+                self.probe_done(now, id, probe, now.utc, verdict, None);
             }
             None => self.schedule.ended(now.instant, probe, None),
         }
@@ -466,15 +478,16 @@ impl Engine {
             id: RunId(self.next_run),
             started: now.instant,
             confirm: start.why == Why::Confirmation,
+            steps: Vec::new(),
         };
-        self.runs.insert(start.probe.clone(), run);
         self.outputs.push_back(Output::Probe {
             run: run.id,
-            probe: start.probe,
+            probe: start.probe.clone(),
             check: Arc::clone(&wired.check),
             timeout: wired.timeout,
             confirm: run.confirm,
         });
+        self.runs.insert(start.probe, run);
     }
 
     fn perform_effects(&mut self, now: Now) {
@@ -565,7 +578,8 @@ impl Engine {
     /// The only place where facts are made.
     fn record(&mut self, now: Now, event: &Event) {
         let fact = self.chain.append(now, event);
-        self.incidents.take(fact.seq, fact.utc, event);
+        self.enter(&fact.boot_id, now);
+        self.incidents.take(fact.seq, &fact.boot_id, now, event);
         self.tell(fact.seq, fact.utc, event);
         self.outputs.push_back(Output::Record(fact));
     }
@@ -589,7 +603,7 @@ const fn answered(word: Word) -> Option<bool> {
     }
 }
 
-fn judged(probe: &ProbeId, run: Run, seen: &Seen, last_good: Option<Utc>) -> Judged {
+fn judged(probe: &ProbeId, run: &Run, seen: &Seen, last_good: Option<Utc>) -> Judged {
     Judged {
         probe: probe.clone(),
         run: run.id.0,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::fact::{ClockState, Event};
+use super::fact::{BootId, ClockState, Event};
+use crate::id::ProbeId;
 use crate::probe::{Blame, Failure, Verdict, Word};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, Utc};
 
 /// Codes of faults of the store begin with this; while one is open, views are published although
 /// their facts are not committed.
@@ -73,6 +74,67 @@ impl Engine {
     pub(super) fn clock_stepped(&mut self, now: Now, by_ns: i64) {
         self.clock_stepped = true;
         self.record(now, &Event::ClockStepped { by_ns });
+        self.correct_stamps(by_ns);
+        self.tally.each_stamp(|at| shift(at, by_ns));
+        for run in self.runs.values_mut() {
+            run.steps.push(by_ns);
+        }
+    }
+
+    /// The clock that was set while the service was down, in this same boot: no shell saw it.
+    pub(super) fn notice_missed_step(&mut self, now: Now) {
+        let boot = self.chain.boot_id.clone();
+        if let Some(by_ns) = self.boot.stepped_since(&boot, now) {
+            self.clock_stepped(now, by_ns);
+        }
+    }
+
+    /// A fact of that boot was stamped.
+    pub(super) fn enter(&mut self, boot: &BootId, now: Now) {
+        let Self {
+            health,
+            alerts,
+            answered_since,
+            ..
+        } = self;
+        self.boot.stamped(boot, now, |visit| {
+            health.each_stamp(visit);
+            alerts.each_stamp(visit);
+            visit(answered_since);
+        });
+    }
+
+    /// What this boot stamped is told by the clock after the step from now on.
+    pub(super) fn correct_stamps(&mut self, by_ns: i64) {
+        let boot = &self.boot;
+        let mut correct = |at: &mut Utc| boot.correct(by_ns, at);
+        self.health.each_stamp(&mut correct);
+        self.alerts.each_stamp(&mut correct);
+        if self.answered_since != Utc(0) {
+            correct(&mut self.answered_since);
+        }
+    }
+
+    /// The send time of a run by the present clock: a packet that left before a step was stamped by the clock
+    /// before it. It left between the start of the run and now; of the clocks since, the one that has it nearest to
+    /// the start made the stamp, for a first packet leaves at once.
+    pub(super) fn by_present_clock(&self, now: Now, probe: &ProbeId, sent: Utc) -> Utc {
+        let Some(run) = self.runs.get(probe).filter(|run| !run.steps.is_empty()) else {
+            return sent;
+        };
+        let started = now.utc - now.instant.since(run.started);
+        let mut stamp = sent;
+        let mut stamps = vec![stamp];
+        for by_ns in run.steps.iter().rev() {
+            shift(&mut stamp, *by_ns);
+            stamps.push(stamp);
+        }
+        let possible = stamps
+            .into_iter()
+            .filter(|stamp| (started..=now.utc).contains(stamp));
+        possible
+            .min()
+            .unwrap_or_else(|| sent.clamp(started, now.utc))
     }
 
     /// Is there nobody who vouches for the wall clock?
@@ -152,4 +214,8 @@ impl Engine {
             self.chain.seq
         }
     }
+}
+
+const fn shift(at: &mut Utc, by_ns: i64) {
+    at.0 = at.0.saturating_add(by_ns);
 }

@@ -38,7 +38,9 @@ impl Engine {
         self.chain.seq = fact.seq;
         self.chain.hash = fact.hash;
         self.committed = fact.seq;
-        self.incidents.take(fact.seq, fact.utc, &event);
+        self.enter(&fact.boot_id, fact.now());
+        self.incidents
+            .take(fact.seq, &fact.boot_id, fact.now(), &event);
         self.tell(fact.seq, fact.utc, &event);
         // A day that ended while nobody watched is sealed at the first heartbeat.
         let is_sealed = matches!(event, Event::DayRoot { .. });
@@ -102,8 +104,8 @@ impl Engine {
                 self.own_faults.remove(&code);
             }
             Event::Heartbeat { .. } => self.health.replay_heartbeat(at),
+            Event::ClockStepped { by_ns } => self.correct_stamps(by_ns),
             Event::ServiceStopped
-            | Event::ClockStepped { .. }
             | Event::Incident(_)
             | Event::Clock(_)
             | Event::Alert(_)

@@ -6,6 +6,7 @@ use super::fact::{TallyLast, TallyRow};
 use crate::health::Seen;
 use crate::id::ProbeId;
 use crate::probe::Word;
+use crate::time::Utc;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
@@ -33,6 +34,16 @@ impl Tally {
     pub(super) fn told(&mut self, probe: &ProbeId) {
         if let Some(row) = self.rows.get_mut(probe) {
             row.last = None;
+        }
+    }
+
+    /// Shows every stamp of what was counted.
+    pub(super) fn each_stamp(&mut self, mut visit: impl FnMut(&mut Utc)) {
+        for row in self.rows.values_mut() {
+            row.last_good.iter_mut().for_each(&mut visit);
+            if let Some(last) = &mut row.last {
+                visit(&mut last.sent);
+            }
         }
     }
 

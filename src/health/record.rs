@@ -194,6 +194,16 @@ impl Record {
         step.ask_again
     }
 
+    /// Shows every stamp of the wall clock that is remembered.
+    pub(super) fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
+        let stamps = [&mut self.since, &mut self.turned, &mut self.poor_from];
+        stamps.into_iter().for_each(&mut *visit);
+        self.last_good.iter_mut().for_each(&mut *visit);
+        if let Some(last) = &mut self.last {
+            visit(&mut last.sent);
+        }
+    }
+
     /// When this becomes stale, if nothing conclusive comes; `None` if it is blind already.
     pub(super) fn stale_at(&self) -> Option<Instant> {
         match self.state {

@@ -101,6 +101,22 @@ impl Health {
         }
     }
 
+    /// Shows every stamp that is remembered, to be corrected after a step of the wall clock. What has no fact yet has
+    /// no stamp either.
+    pub fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
+        let mut visit = |at: &mut Utc| {
+            if *at != UNBORN {
+                visit(at);
+            }
+        };
+        for record in self.probes.values_mut() {
+            record.each_stamp(&mut visit);
+        }
+        for judged in self.subjects.values_mut() {
+            visit(&mut judged.standing.since);
+        }
+    }
+
     /// The service starts: counts begin anew.
     pub fn replay_start(&mut self) {
         for record in self.probes.values_mut() {

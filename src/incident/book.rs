@@ -373,21 +373,31 @@ impl Book {
     }
 
     /// The wall clock was set: open times are told by the clock after it, so that a duration stays what it was.
-    pub fn clock_stepped(&mut self, by_ns: i64) {
+    /// Shows every stamp of theirs to `correct`.
+    pub fn clock_stepped(&mut self, by_ns: i64, correct: &mut dyn FnMut(&mut Utc)) {
+        for id in &self.current {
+            if let Some(incident) = self.incidents.get_mut(id) {
+                incident.clock_steps.push(by_ns);
+            }
+        }
+        self.each_stamp(correct);
+    }
+
+    /// Shows every stamp of the incidents that are not closed.
+    pub fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
         for id in &self.current {
             let Some(incident) = self.incidents.get_mut(id) else {
                 continue;
             };
-            incident.clock_steps.push(by_ns);
-            incident.detected = shifted(incident.detected, by_ns);
-            incident.confirmed = incident.confirmed.map(|at| shifted(at, by_ns));
+            visit(&mut incident.detected);
+            incident.confirmed.iter_mut().for_each(&mut *visit);
             if let Some(acknowledged) = &mut incident.acknowledged {
-                acknowledged.at = shifted(acknowledged.at, by_ns);
+                visit(&mut acknowledged.at);
             }
             for span in incident.members.values_mut().flatten() {
-                span.start.shift(by_ns);
+                span.start.each_stamp(visit);
                 if let Some(end) = &mut span.end {
-                    end.shift(by_ns);
+                    end.each_stamp(visit);
                 }
             }
         }
@@ -395,15 +405,11 @@ impl Book {
 }
 
 impl Bounds {
-    pub(super) const fn shift(&mut self, by_ns: i64) {
-        self.at = shifted(self.at, by_ns);
-        self.earliest = shifted(self.earliest, by_ns);
-        self.latest = shifted(self.latest, by_ns);
+    fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
+        visit(&mut self.at);
+        visit(&mut self.earliest);
+        visit(&mut self.latest);
     }
-}
-
-const fn shifted(at: Utc, by_ns: i64) -> Utc {
-    Utc(at.0.saturating_add(by_ns))
 }
 
 impl Incident {

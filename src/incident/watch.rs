@@ -75,12 +75,14 @@ struct Proof {
 struct Runs {
     turns: VecDeque<Turn>,
     last_failed: Option<Utc>,
+    /// Send time of the last good run that a fact tells; a verdict may name it as its other bound.
+    last_good: Option<Utc>,
 }
 
 /// A run that has a fact of its own.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
-    /// Send time as it was stamped.
+    /// Send time as it was stamped: older journals go on naming it so after a step of the clock.
     stamped: Utc,
     /// The same moment by the present wall clock.
     sent: Utc,
@@ -104,10 +106,11 @@ impl Watch {
         self.last_fact = at;
     }
 
-    /// The service watches again; nobody did since the fact before.
+    /// The service watches again; nobody did since the fact before. A clock that went back over a boot does not
+    /// say for how long.
     pub fn started(&mut self, at: Utc) {
         let since = self.last_fact;
-        if at.since(since) > GAP {
+        if at < since || at.since(since) > GAP {
             for (subject, tracked) in &mut self.subjects {
                 if tracked.standing.word != Word::Good {
                     let last_failed = last_failed(&self.topology, &self.probes, subject);
@@ -129,11 +132,14 @@ impl Watch {
         runs.turns.push_back(Turn {
             stamped: run.sent,
             sent: run.sent,
-            last_good: run.last_good.filter(|good| *good <= run.sent),
+            last_good: run.last_good,
         });
         let fails = matches!(run.word, Word::Down | Word::Degraded);
         if fails {
             runs.last_failed = Some(run.sent);
+        }
+        if run.word == Word::Good {
+            runs.last_good = Some(run.sent);
         }
         for subject in self.topology.subjects_of(run.probe) {
             let is_line = matches!(subject, Subject::Line(_));
@@ -149,6 +155,12 @@ impl Watch {
                 self.undecided.insert(subject);
             }
         }
+    }
+
+    /// Good runs without a fact of their own, the last of them sent then.
+    pub fn tallied(&mut self, probe: &ProbeId, last_good: Utc) {
+        let runs = self.probes.entry(probe.clone()).or_default();
+        runs.last_good = Some(last_good);
     }
 
     pub fn changed(&mut self, fact: u64, at: Utc, change: &Change) {
@@ -173,25 +185,26 @@ impl Watch {
         self.undecided.insert(change.subject.clone());
     }
 
-    /// The wall clock was set: what is remembered is told by the clock after it.
-    pub fn clock_stepped(&mut self, by_ns: i64) {
-        let shift = |at: &mut Utc| *at = Utc(at.0.saturating_add(by_ns));
-        for turn in self.probes.values_mut().flat_map(|runs| &mut runs.turns) {
-            shift(&mut turn.sent);
-            turn.last_good.iter_mut().for_each(shift);
-        }
+    /// Shows every stamp that is remembered, to be corrected after a step of the wall clock.
+    pub fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
         for runs in self.probes.values_mut() {
-            runs.last_failed.iter_mut().for_each(shift);
+            for turn in &mut runs.turns {
+                visit(&mut turn.sent);
+                turn.last_good.iter_mut().for_each(&mut *visit);
+            }
+            runs.last_failed.iter_mut().for_each(&mut *visit);
+            runs.last_good.iter_mut().for_each(&mut *visit);
         }
         for tracked in self.subjects.values_mut() {
-            shift(&mut tracked.at);
-            tracked.unseen_from.iter_mut().for_each(shift);
+            visit(&mut tracked.at);
+            visit(&mut tracked.standing.since);
+            tracked.unseen_from.iter_mut().for_each(&mut *visit);
             for proof in [&mut tracked.good, &mut tracked.passed] {
-                shift(&mut proof.first);
-                shift(&mut proof.last);
+                visit(&mut proof.first);
+                visit(&mut proof.last);
             }
         }
-        shift(&mut self.last_fact);
+        visit(&mut self.last_fact);
     }
 
     /// When there will be something to decide although nothing happens.
@@ -307,7 +320,9 @@ impl Watch {
     fn failed(&self, subject: &Subject, tracked: &Tracked) -> Failed {
         let turn = self.turn(subject, tracked.standing.since);
         let at = turn.map_or(tracked.standing.since, |turn| turn.sent);
-        let earliest = turn.and_then(|turn| turn.last_good).unwrap_or(at);
+        // By a clock that is wrong since the machine booted, the boot before may lie ahead.
+        let last_good = turn.and_then(|turn| turn.last_good);
+        let earliest = last_good.filter(|good| *good <= at).unwrap_or(at);
         Failed {
             word: tracked.standing.word,
             start: Bounds {
@@ -344,7 +359,7 @@ impl Watch {
             .probes_of(subject)
             .filter_map(|probe| self.probes.get(probe))
             .flat_map(|runs| &runs.turns)
-            .find(|turn| turn.stamped == stamped)
+            .find(|turn| turn.sent == stamped || turn.stamped == stamped)
             .copied()
     }
 }

@@ -60,6 +60,7 @@ pub(crate) enum FarEnd {
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
+    boot: String,
     pub(crate) plant: Arc<Plant>,
     far: BTreeMap<ProbeId, FarEnd>,
     /// How the far end meets the very next runs of a probe, before it is itself again.
@@ -107,6 +108,7 @@ impl World {
                 instant: Instant(1_000_000_000_000),
                 utc: START,
             },
+            boot: "one".into(),
             plant,
             far: BTreeMap::new(),
             next_runs: BTreeMap::new(),
@@ -427,11 +429,20 @@ impl World {
 
     /// The engine that a restart at this moment would give, before it starts.
     pub(crate) fn replayed(&self) -> Engine {
-        let mut engine = Engine::new(Arc::clone(&self.plant), BootId::from("one"));
+        let mut engine = Engine::new(Arc::clone(&self.plant), BootId::from(self.boot.as_str()));
         engine
             .replay(self.now, &self.facts)
             .expect("the journal is whole");
         engine
+    }
+
+    /// The machine boots again within `pause`, with a wall clock that is wrong by so much.
+    pub(crate) fn rebooted(&mut self, pause: Duration, wrong_ns: i64) {
+        self.pass(pause);
+        self.now.instant = Instant(40_000_000_000);
+        self.now.utc.0 += wrong_ns;
+        self.boot = format!("{}, again", self.boot);
+        self.killed_and_back(Duration::ZERO);
     }
 
     /// The process is killed and comes back after `pause`; what was in flight is lost.

@@ -1,7 +1,7 @@
 //! From notices to messages, so that nothing is lost and nobody is told twice without a reason.
 //!
 //! The state is a fold: [`Outbox::owe`], [`Outbox::acknowledged`], [`Outbox::quiet`], [`Outbox::merged`],
-//! [`Outbox::closed`] and [`Outbox::clock_stepped`] for what other facts say, [`Outbox::apply`] for its own records,
+//! [`Outbox::closed`] and [`Outbox::each_stamp`] for what other facts say, [`Outbox::apply`] for its own records,
 //! live and replayed alike. What is to be decided is a pure function of it: [`Outbox::due`] gives the next record
 //! until there is none; the engine makes a fact of each and applies it. So a crash at any point leaves the same
 //! decision open. Only what is on its way ([`Outbox::sendable`]) is forgotten by a crash: it is sent again under
@@ -171,15 +171,14 @@ impl Outbox {
         self.forget(key);
     }
 
-    /// The wall clock was set by so many nanoseconds: times between messages stay what they were. The end of
-    /// planned work is a time of day and does not move.
-    pub fn clock_stepped(&mut self, by_ns: i64) {
-        let shift = |at: &mut Utc| at.0 = at.0.saturating_add(by_ns);
+    /// Shows every stamp to be corrected after a step of the wall clock: times between messages stay what they were.
+    /// The end of planned work is a time of day and does not move.
+    pub fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
         for thread in self.threads.values_mut() {
-            thread.alarmed.values_mut().for_each(shift);
+            thread.alarmed.values_mut().for_each(&mut *visit);
         }
         for queue in self.queues.values_mut() {
-            queue.clock_stepped(by_ns);
+            queue.each_stamp(visit);
         }
     }
 

@@ -217,16 +217,13 @@ impl Queue {
         }
     }
 
-    pub(super) fn clock_stepped(&mut self, by_ns: i64) {
-        let shift = |at: &mut Utc| at.0 = at.0.saturating_add(by_ns);
-        if let Some(last) = &mut self.last_queued {
-            shift(last);
-        }
+    pub(super) fn each_stamp(&mut self, visit: &mut dyn FnMut(&mut Utc)) {
+        self.last_queued.iter_mut().for_each(&mut *visit);
         for waiting in &mut self.waiting {
-            shift(&mut waiting.since);
+            visit(&mut waiting.since);
         }
         for message in &mut self.messages {
-            shift(&mut message.failed_at);
+            visit(&mut message.failed_at);
         }
     }
 }

@@ -60,7 +60,9 @@ impl Desk {
             Entry::Quiet(key, until) => outbox.quiet(key, *until),
             Entry::Closed(key) => outbox.closed(key, at),
             Entry::Merged(key, into) => outbox.merged(key, *into, at),
-            Entry::Stepped(by_ns) => outbox.clock_stepped(*by_ns),
+            Entry::Stepped(by_ns) => {
+                outbox.each_stamp(&mut |at| at.0 = at.0.saturating_add(*by_ns));
+            }
             Entry::Alert(record) => outbox.apply(seq, at, record),
         }
     }
