@@ -32,6 +32,7 @@ mod real_asterisk;
 mod real_browser;
 mod real_calls;
 mod real_faults;
+mod real_heartbeat;
 mod real_impairment;
 mod real_sipp;
 mod real_transports;

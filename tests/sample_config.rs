@@ -295,7 +295,8 @@ fn every_key_that_the_loader_knows_is_explained_in_the_sample() {
                  [trunk.t]\nname = \"t\"\nzzzz = 1\n[line.l]\nzzzz = 1\n[target.t]\nzzzz = 1\nprobes = [\n\
                  { kind = \"call\", zzzz = 1 }, { kind = \"register\", zzzz = 1 }, { kind = \"options\", zzzz = 1 },\n\
                  { kind = \"icmp\", zzzz = 1 }, { kind = \"tcp\", zzzz = 1 }, { kind = \"http\", zzzz = 1 },\n\
-                 { kind = \"dns\", zzzz = 1 }, { kind = \"plugin\", zzzz = 1 }]\n";
+                 { kind = \"dns\", zzzz = 1 }, { kind = \"plugin\", zzzz = 1 },\n\
+                 { kind = \"heartbeat\", zzzz = 1 }]\n";
     let mistakes = config::read("f", wrong).expect_err("zzzz is no key");
     let mut known = BTreeSet::new();
     for mistake in &mistakes {

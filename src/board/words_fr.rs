@@ -113,6 +113,10 @@ impl Failure {
             "bad_redirect" | "too_many_redirects" => "renvoie vers une page qui n’existe pas",
             "dns_no_such_name" => "son nom n’existe plus",
             "plugin_critical" | "plugin_warning" => "un contrôle donne l’alerte",
+            "no_sign_of_life" => "ne donne plus signe de vie",
+            "no_beat_yet" => "aucun signe de vie attendu pour l’instant",
+            "beat_failed" => "signale son propre échec",
+            "beat_degraded" => "signale un fonctionnement dégradé",
             "overloaded" | "own_overload" | "woken_late" | "probe_stuck" | "media_late" => {
                 "la machine de la surveillance est trop lente"
             }

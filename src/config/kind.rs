@@ -22,10 +22,11 @@ pub(super) enum Base {
     },
     Dns,
     Plugin,
+    Heartbeat,
 }
 
 /// The kinds, then the short names, as `vigie check` lists them.
-pub(super) const WORDS: [(&str, Base); 25] = [
+pub(super) const WORDS: [(&str, Base); 26] = [
     ("call", Base::Call),
     ("register", Base::Register),
     ("options", Base::Options),
@@ -39,6 +40,7 @@ pub(super) const WORDS: [(&str, Base); 25] = [
     ),
     ("dns", Base::Dns),
     ("plugin", Base::Plugin),
+    ("heartbeat", Base::Heartbeat),
     ("ping", Base::Icmp),
     (
         "https",
@@ -137,16 +139,20 @@ impl Base {
             | Self::Tcp { .. }
             | Self::Http { .. }
             | Self::Dns
-            | Self::Plugin => lane.every(),
+            | Self::Plugin
+            | Self::Heartbeat => lane.every(),
         }
     }
 
     /// Proof, or a sign only, when the file does not say.
     pub(super) const fn role(self) -> Role {
         match self {
-            Self::Call | Self::Tcp { .. } | Self::Http { .. } | Self::Dns | Self::Plugin => {
-                Role::Oracle
-            }
+            Self::Call
+            | Self::Tcp { .. }
+            | Self::Http { .. }
+            | Self::Dns
+            | Self::Plugin
+            | Self::Heartbeat => Role::Oracle,
             Self::Register | Self::Options | Self::Icmp => Role::Hint,
         }
     }
@@ -162,7 +168,8 @@ impl Base {
             | Self::Tcp { .. }
             | Self::Http { .. }
             | Self::Dns
-            | Self::Plugin => Duration::ZERO,
+            | Self::Plugin
+            | Self::Heartbeat => Duration::ZERO,
         }
     }
 
@@ -174,6 +181,8 @@ impl Base {
             Self::Register => 5,
             Self::Http { .. } => 10,
             Self::Plugin => 20,
+            // Nothing is sent: what came is looked at.
+            Self::Heartbeat => 1,
             // Replaced by the sum of the parts of the call.
             Self::Call => 20,
         })

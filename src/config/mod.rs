@@ -14,6 +14,7 @@ mod error;
 mod kind;
 mod limits;
 mod probe;
+mod probe_beat;
 mod probe_net;
 mod probe_sip;
 mod reader;

@@ -13,7 +13,7 @@ use super::error::Span;
 use super::kind::{Base, Lane, base_of, words};
 use super::reader::{At, Section, instead, section_of};
 use super::value::{parse_addresses, print_duration};
-use super::{probe_net, probe_sip};
+use super::{probe_beat, probe_net, probe_sip};
 use crate::engine::plant::{Probe, Role};
 use crate::id::{ProbeId, TargetId, TrunkId};
 
@@ -108,7 +108,7 @@ fn read_section(
     let trunk = match base {
         Base::Call => section.text("trunk"),
         Base::Register | Base::Options | Base::Icmp | Base::Tcp { .. } => None,
-        Base::Http { .. } | Base::Dns | Base::Plugin => None,
+        Base::Http { .. } | Base::Dns | Base::Plugin | Base::Heartbeat => None,
     };
     let kind = read_kind(&entry, base);
     section.finish();
@@ -128,7 +128,7 @@ fn read_section(
             |trunk| TrunkId::from(trunk.value.as_str()),
         )),
         Base::Register | Base::Options | Base::Icmp | Base::Tcp { .. } => None,
-        Base::Http { .. } | Base::Dns | Base::Plugin => None,
+        Base::Http { .. } | Base::Dns | Base::Plugin | Base::Heartbeat => None,
     };
     Some(Read {
         probe: Probe {
@@ -154,6 +154,7 @@ fn read_kind(entry: &Entry<'_, '_>, base: Base) -> Option<Kind> {
         Base::Http { url } => probe_net::read_http(entry, url),
         Base::Dns => probe_net::read_dns(entry),
         Base::Plugin => probe_net::read_plugin(entry),
+        Base::Heartbeat => probe_beat::read(entry),
     }
 }
 

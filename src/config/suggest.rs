@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that an unknown one was probably meant to be.
 
 /// Words of other tools, and ours. Left what people write, right what this file calls it.
-const SYNONYMS: [(&str, &str); 34] = [
+const SYNONYMS: [(&str, &str); 36] = [
     ("every", "lane"),
     ("interval", "lane"),
     ("interval", "every"),
@@ -30,6 +30,8 @@ const SYNONYMS: [(&str, &str); 34] = [
     ("ping", "icmp"),
     ("https", "http"),
     ("plug-in", "plugin"),
+    ("push", "heartbeat"),
+    ("token", "secret"),
     ("loss_percent_max", "limits"),
     ("jitter_max", "limits"),
     ("jitter", "jitter_ms"),

@@ -69,7 +69,8 @@ impl Loaded {
             | Check::Tcp(_)
             | Check::Http(_)
             | Check::Dns(_)
-            | Check::Plugin(_) => Lane::of(probe.every).as_str(),
+            | Check::Plugin(_)
+            | Check::Heartbeat(_) => Lane::of(probe.every).as_str(),
         }));
         let per_second: f64 = probes
             .iter()

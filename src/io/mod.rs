@@ -3,6 +3,7 @@
 //! It performs what the pure modules ask for and reports what happened; it holds no rule of the product.
 
 mod authorities;
+pub mod beats;
 pub mod clock;
 pub mod config_file;
 pub mod control;

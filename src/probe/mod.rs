@@ -7,6 +7,7 @@
 
 pub mod call;
 pub mod dns;
+pub mod heartbeat;
 pub mod http;
 pub mod icmp;
 pub mod learning;
@@ -47,6 +48,8 @@ pub enum Check {
     Http(http::Settings),
     Dns(dns::Settings),
     Plugin(plugin::Settings),
+    /// Somebody else says that he lives.
+    Heartbeat(heartbeat::Settings),
 }
 
 impl Check {
@@ -61,7 +64,8 @@ impl Check {
             | Self::Tcp(_)
             | Self::Http(_)
             | Self::Dns(_)
-            | Self::Plugin(_) => None,
+            | Self::Plugin(_)
+            | Self::Heartbeat(_) => None,
         }
     }
 
@@ -77,6 +81,7 @@ impl Check {
             Self::Http(_) => "http",
             Self::Dns(_) => "dns",
             Self::Plugin(_) => "plugin",
+            Self::Heartbeat(_) => "heartbeat",
         }
     }
 }

@@ -23,9 +23,12 @@ impl<'a> Sip<'a> {
             Check::Call(settings) => Some(Self::Call(settings)),
             Check::Register(settings) => Some(Self::Register(settings)),
             Check::Options(settings) => Some(Self::Options(settings)),
-            Check::Icmp(_) | Check::Tcp(_) | Check::Http(_) | Check::Dns(_) | Check::Plugin(_) => {
-                None
-            }
+            Check::Icmp(_)
+            | Check::Tcp(_)
+            | Check::Http(_)
+            | Check::Dns(_)
+            | Check::Plugin(_)
+            | Check::Heartbeat(_) => None,
         }
     }
 

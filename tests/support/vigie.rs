@@ -134,8 +134,18 @@ impl Service {
 
     /// A power cut, and the same service on the same folder again.
     pub(crate) fn killed_and_back(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// A power cut.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("to kill a child of ours");
         self.child.wait().expect("to wait for a child of ours");
+    }
+
+    /// The same service on the same folder, after a power cut.
+    pub(crate) fn start_again(&mut self) {
         let secrets: Vec<(&str, &str)> = self
             .secrets
             .iter()

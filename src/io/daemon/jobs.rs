@@ -19,6 +19,7 @@ use crate::config;
 use crate::engine::input::{Input, RunId};
 use crate::engine::plant::Plant;
 use crate::id::ProbeId;
+use crate::io::beats::Beats;
 use crate::io::evidence::{self, Evidence};
 use crate::io::prompts::{self, Shelf};
 use crate::io::shard::{Event, MediaPorts, Refused, ShardHandle, Trust};
@@ -36,6 +37,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) struct Jobs {
     prober: Arc<Prober>,
+    beats: Beats,
     resolver: dns::Resolver,
     shard_settings: shard::Settings,
     shard: Option<Shard>,
@@ -137,6 +139,7 @@ impl Jobs {
                 resolver.clone(),
                 settings.tls_ca.clone(),
             ),
+            beats: Beats::default(),
             resolver,
             shard_settings,
             shard: Some(Shard { handle, events }),
@@ -152,8 +155,14 @@ impl Jobs {
         })
     }
 
-    /// Fetches the announcements of the first plant.
-    pub(super) fn load_prompts(&mut self, plant: &Plant) {
+    /// What was heard, for the pages to add to.
+    pub(super) fn beats(&self) -> Beats {
+        self.beats.clone()
+    }
+
+    /// Fetches the announcements of the first plant and listens to its senders of beats.
+    pub(super) fn load(&mut self, plant: &Plant) {
+        self.beats.watch(plant, clock::instant());
         self.take_prompts(self.shelf.load(plant));
     }
 
@@ -175,6 +184,7 @@ impl Jobs {
             return Vec::new();
         }
         self.take_prompts(loaded);
+        self.beats.watch(&plant, clock::instant());
         vec![Input::Reconfigured(plant)]
     }
 
@@ -198,6 +208,17 @@ impl Jobs {
         timeout: Duration,
         confirm: bool,
     ) {
+        if matches!(*check, Check::Heartbeat(_)) {
+            let beats = self.beats.clone();
+            self.tasks.spawn(async move {
+                let now = clock::now();
+                let verdict = beats.judge(&probe, now.instant);
+                let sent = now.utc;
+                let ran = prober::Ran { sent, verdict };
+                Ready::Ran { run, probe, ran }
+            });
+            return;
+        }
         if Sip::of(&check).is_none() {
             let prober = Arc::clone(&self.prober);
             self.tasks.spawn(async move {
@@ -380,6 +401,7 @@ impl Jobs {
 
     /// Gives up what ran for too long, and starts a shard that ended.
     pub(super) fn overdue(&mut self, now: Now) -> Vec<Input> {
+        self.beats.awake(now.instant);
         let late: Vec<JobId> = self
             .calls
             .iter()

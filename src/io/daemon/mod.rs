@@ -130,11 +130,13 @@ impl Service {
         let opened = Journal::open(folder, |fact| engine.take_over(now, fact)).await?;
         tracing::info!(facts = opened.facts, "took over the journal");
 
+        let mut jobs = Jobs::new(&self.settings)?;
+        jobs.load(&self.plant);
         let (view, shown) = watch::channel(Arc::new(starting(now, &self.plant.name)));
         let (stop_page, stopped) = tokio::sync::oneshot::channel();
         let (address, serving) = web::serve(
             self.settings.listen,
-            Pages::new(shown, &self.settings.vantage.name, self.lab),
+            Pages::new(shown, &self.settings.vantage.name, self.lab).hearing(jobs.beats()),
             async move {
                 // The sender goes away with the service: that is a stop as well.
                 let _ = stopped.await;
@@ -148,8 +150,6 @@ impl Service {
                 error,
             }
         })?;
-        let mut jobs = Jobs::new(&self.settings)?;
-        jobs.load_prompts(&self.plant);
         let messenger = Messenger::new(&self.settings)?;
         let requests = control::open(folder).map_err(|error| StartError::Folder {
             folder: folder.display().to_string(),

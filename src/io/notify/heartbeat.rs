@@ -20,6 +20,10 @@ use crate::time::Utc;
 /// The engine tells of itself every second; older than this it hangs, and saying nothing is the truth.
 const NEWS_MAX: Duration = Duration::from_secs(30);
 
+/// A beat that nobody heard is tried again so often in the time of one: a lost packet must not make the switch ring.
+/// More would knock at the door of a server that just starts.
+const TRIES: u32 = 6;
+
 /// What is told of the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Beat {
@@ -75,12 +79,16 @@ impl Senders {
 }
 
 /// Beats for ever; ends with the last sender of news.
-pub async fn run(senders: Arc<Senders>, settings: Heartbeat, news: watch::Receiver<Beat>) {
-    let mut ticks = tokio::time::interval(settings.every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub async fn run(senders: Arc<Senders>, settings: Heartbeat, mut news: watch::Receiver<Beat>) {
+    // Before the engine has spoken there is nothing to tell.
+    if news.changed().await.is_err() {
+        return;
+    }
     let mut was_heard = true;
+    let mut pause = Duration::ZERO;
     loop {
-        ticks.tick().await;
+        tokio::time::sleep(pause).await;
+        pause = settings.every;
         if news.has_changed().is_err() {
             return;
         }
@@ -95,11 +103,13 @@ pub async fn run(senders: Arc<Senders>, settings: Heartbeat, news: watch::Receiv
                 was_heard = true;
             }
             Ok(()) => {}
-            Err(failure) if was_heard => {
-                tracing::warn!(%failure, "the heartbeat is not heard; it is tried again every time");
-                was_heard = false;
+            Err(failure) => {
+                pause = settings.every / TRIES;
+                if was_heard {
+                    tracing::warn!(%failure, "the heartbeat is not heard; it is tried again until it is");
+                    was_heard = false;
+                }
             }
-            Err(_) => {}
         }
     }
 }

@@ -81,7 +81,8 @@ impl Prober {
             | Check::Icmp(_)
             | Check::Tcp(_)
             | Check::Http(_)
-            | Check::Dns(_) => &self.slots,
+            | Check::Dns(_)
+            | Check::Heartbeat(_) => &self.slots,
         };
         let Ok(Ok(_slot)) = tokio::time::timeout(timeout, slots.acquire()).await else {
             return Ran {
@@ -145,6 +146,10 @@ impl Prober {
             Check::Call(_) | Check::Register(_) | Check::Options(_) => {
                 Verdict::blind("not_placed", "SIP probes are placed by a shard")
             }
+            Check::Heartbeat(_) => Verdict::blind(
+                "not_listening",
+                "only the running service hears beats: look at its page or at vigie status",
+            ),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The pages, the API and the metrics: readers of the published [`View`], and nothing else.
+//! Beats of others come in by the same door and go to `io::beats`.
 //!
 //! They never see the engine's own state and decide nothing. Every page tells the age of what it shows;
 //! a view that stops coming turns the answer into *on ne sait pas*, since a stale "oui" is a lie.
 
 mod api;
 pub mod ask;
+mod beat;
 mod board;
 mod demo;
 mod live;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::board::view::View;
+use crate::io::beats::Beats;
 use crate::io::clock;
 use crate::time::{Now, Utc};
 
@@ -34,6 +37,8 @@ pub struct Pages {
     lab: Option<LabControl>,
     /// Where the plant is watched from.
     vantage: Arc<str>,
+    /// Who says that he lives says it here.
+    beats: Beats,
 }
 
 impl Pages {
@@ -44,7 +49,14 @@ impl Pages {
             view,
             lab,
             vantage: vantage.into(),
+            beats: Beats::default(),
         }
+    }
+
+    /// The same, hearing beats for these.
+    #[must_use]
+    pub fn hearing(self, beats: Beats) -> Self {
+        Self { beats, ..self }
     }
 
     fn view(&self) -> Arc<View> {

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-use super::{Pages, api, board, demo, live, metrics};
+use super::{Pages, api, beat, board, demo, live, metrics};
 
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,10 @@ fn routes(pages: Pages, closed: tokio::sync::watch::Receiver<bool>) -> Router {
         .route("/healthz", get(api::health))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/incidents", get(api::incidents))
+        .route(
+            "/api/v1/beat/{*probe}",
+            post(beat::receive).layer(DefaultBodyLimit::max(beat::BODY_BYTES_MAX)),
+        )
         .route("/metrics", get(metrics::scrape));
     if pages.lab.is_some() {
         router = router
