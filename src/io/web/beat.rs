@@ -129,7 +129,7 @@ impl Told {
     }
 
     fn beat(self, at: crate::time::Instant) -> Result<Beat, (StatusCode, String)> {
-        let status = self.status.map_or(Ok(Status::default()), |word| {
+        let status = self.status.map_or(Ok(Status::Ok), |word| {
             Status::parse(&word).map_err(|words| (StatusCode::BAD_REQUEST, words))
         })?;
         Ok(Beat {
