@@ -46,7 +46,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "sim",
-        &["engine", "board", "schedule", "sla", "health", "probe"],
+        &[
+            "engine", "alert", "board", "sla", "incident", "schedule", "health", "probe",
+        ],
     ),
     (
         "config",

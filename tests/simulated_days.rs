@@ -37,6 +37,9 @@ const COARSE: Settings = Settings {
     sabotage: Sabotage::None,
 };
 
+/// Without its sabotage none of these seeds fails.
+const SABOTAGE_SEEDS: u64 = 60;
+
 const USUAL: Settings = Settings {
     pace: Pace::USUAL,
     sabotage: Sabotage::None,
@@ -156,5 +159,93 @@ fn a_broken_watchdog_is_found_and_its_story_shrinks() {
         );
         let (short, _) = shrink(&story, &broken, 60, |story| run(story, settings).broken);
         assert!(short.happenings.len() <= 1, "{sabotage:?}: {short}");
+    }
+}
+
+/// Each property about incidents, clocks, people and alerts, by what breaks it. They may be the first that is seen.
+const BROKEN: &[(Sabotage, &str)] = &[
+    (
+        Sabotage::ClosesTwice,
+        "P5: an incident closes once, and no span that ended is edited",
+    ),
+    (
+        Sabotage::NeverCloses,
+        "P5: every incident is closed after an hour of calm",
+    ),
+    (
+        Sabotage::MisquotesFacts,
+        "an incident rests on a failure that was confirmed, never on blindness",
+    ),
+    (
+        Sabotage::MissesOpenings,
+        "what is down is in one open incident",
+    ),
+    (
+        Sabotage::CountsEveryHour,
+        "P6: a clock shows the seconds that count",
+    ),
+    (
+        Sabotage::LengthensPauses,
+        "P7: parts add up, a pause never adds, longer is never less",
+    ),
+    (
+        Sabotage::ForgetsIncidents,
+        "P10: a restart keeps all incidents and acts",
+    ),
+    (
+        Sabotage::AnswersTooSoon,
+        "an act that is accepted is a fact, an absurd one is refused",
+    ),
+    (
+        Sabotage::ApprovesForHimself,
+        "an act that is accepted is a fact, an absurd one is refused",
+    ),
+    (
+        Sabotage::ActsOnRefusals,
+        "an act that is refused changes nothing",
+    ),
+    (
+        Sabotage::ExcludesRaw,
+        "exclusions and corrections leave the raw figure",
+    ),
+    (
+        Sabotage::TellsNobody,
+        "P13: an outage is always somebody's to hear",
+    ),
+    (
+        Sabotage::DeafToAcknowledgements,
+        "nobody is reminded of what is in hand",
+    ),
+    (
+        Sabotage::WaitsInLine,
+        "a first alert leaves at once, the rest in digests, whatever other channels do",
+    ),
+    (
+        Sabotage::TellsAgain,
+        "nobody is told again what he is known to have heard",
+    ),
+    (Sabotage::ShortensWork, "planned work holds an alert"),
+    (Sabotage::LosesPost, "what is in the outbox is sent"),
+    (
+        Sabotage::SwallowsEnds,
+        "whoever heard the alarm hears the end",
+    ),
+];
+
+#[test]
+fn every_property_about_incidents_people_and_alerts_can_fail() {
+    for (sabotage, property) in BROKEN {
+        let settings = Settings {
+            sabotage: *sabotage,
+            ..COARSE
+        };
+        let broken = (1..SABOTAGE_SEEDS).find_map(|seed| {
+            let broken = run(&Story::of(seed, 2), settings).broken;
+            broken.filter(|broken| broken.property == *property)
+        });
+        assert!(
+            broken.is_some(),
+            "{sabotage:?} is not found by {property:?}"
+        );
     }
 }

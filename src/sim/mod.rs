@@ -6,8 +6,12 @@
 //! simulated day needs no clock, no socket and no disk, and the same seed gives the same bytes of facts.
 //! `vigie sim` and the tests call it; the engine knows nothing of it.
 
+mod auditor;
 pub mod journal;
+mod oracle;
+mod people;
 pub mod plant;
+pub mod post;
 pub mod property;
 pub mod run;
 pub mod sabotage;

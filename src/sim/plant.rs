@@ -1,17 +1,23 @@
 //! The plant that the simulated call centre is watched by: small, and of every kind that is judged differently.
 //!
 //! Two PBXs (an OPTIONS and a call each), a gateway with the call that proves the line, a switch above them
-//! with three servers, the operator's side of the trunk, the internet link and a web site behind it: 13 probes.
+//! with three servers, the operator's side of the trunk, the internet link and a web site behind it: 13 probes. Two
+//! channels tell of it. To ask one part from another place too is one more probe here and one more row of
+//! `world::ASKED`, of the same part and from that vantage point.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::post::Mailbox;
 use super::world::SECRET_PLACE;
+use crate::alert::settings::{
+    Channel, DIGEST, Filter, Kind, Mail, REMINDER, Starttls, TIMEOUT, Webhook,
+};
 use crate::engine::plant::{Line, Plant, Probe, Role, Target};
 use crate::id::{Seed, TargetId};
-use crate::probe::{Account, Check, call, http, icmp};
+use crate::probe::{Account, Check, Word, call, http, icmp};
 use crate::secret::SecretRef;
-use crate::sla::contract::Terms;
+use crate::sla::contract::{Contract, Profile, Terms};
 
 /// How often the plant is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,9 @@ impl Pace {
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest a whole call may take: its set-up, three seconds of echo, and its end.
 pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Supported in office hours alone.
+const OFFICE_HOURS: [&str; 2] = ["files", "directory"];
 
 /// Which of two configurations: a reload goes from one to the other and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +132,55 @@ pub fn plant(seed: u64, pace: Pace, edition: Edition) -> Plant {
             ],
         }],
         trunks: Vec::new(),
-        alerts: Vec::new(),
-        terms: Terms::default(),
+        alerts: channels(),
+        terms: terms(),
+    }
+}
+
+/// One hears everything, is slow to give up and reminds; the other hears what is down, once.
+fn channels() -> Vec<Channel> {
+    let mail = Channel {
+        name: Mailbox::Mail.name().into(),
+        kind: Kind::Mail(Mail {
+            host: "mail.example".into(),
+            port: 587,
+            tls_name: None,
+            starttls: Starttls::Required,
+            account: None,
+            from: "vigie@example".into(),
+            to: vec!["astreinte@example".into()],
+        }),
+        filter: Filter {
+            min: Word::Degraded,
+            ..Filter::default()
+        },
+        reminder: Some(REMINDER),
+        digest: DIGEST,
+        timeout: Duration::from_secs(60),
+        page: None,
+    };
+    let webhook = Channel {
+        name: Mailbox::Webhook.name().into(),
+        kind: Kind::Webhook(Webhook {
+            url: "https://www.example/vigie".into(),
+            secret: SecretRef::Env(SECRET_PLACE.into()),
+        }),
+        filter: Filter::default(),
+        reminder: None,
+        timeout: TIMEOUT,
+        ..mail.clone()
+    };
+    vec![mail, webhook]
+}
+
+pub(super) fn terms() -> Terms {
+    let profile = Profile {
+        web_targets: ["site".to_owned()].into(),
+        ..Profile::default()
+    };
+    Terms {
+        contract: Contract::new(profile),
+        ..Terms::default()
     }
 }
 
@@ -176,7 +232,11 @@ fn target(id: &str, parents: &[&str], probes: Vec<Probe>) -> Target {
         group: "Téléphonie".into(),
         description: String::new(),
         label: "PROD".into(),
-        support: "HNO".into(),
+        support: if OFFICE_HOURS.contains(&id) {
+            "HO".into()
+        } else {
+            "HNO".into()
+        },
         hds: false,
         parents: parents
             .iter()

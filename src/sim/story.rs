@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::post::{Mailbox, Trouble};
 use super::world::{How, Part, Vantage};
 
 /// One thing that happens, for some time.
@@ -61,6 +62,15 @@ pub enum What {
     Reloaded,
     /// Results are reported twice, and some after they were given up.
     ResultsRepeat,
+    /// Somebody does something about what he sees; `choice` says who and what.
+    Acts {
+        choice: u64,
+    },
+    /// Alerts do not get through.
+    Channel {
+        mailbox: Mailbox,
+        trouble: Trouble,
+    },
 }
 
 impl What {
@@ -98,6 +108,25 @@ impl Story {
             suspended, disk, locked, killed, reloaded, repeats,
         ];
         Self::drawn(seed, days, all, &mut chance)
+            .with_long_nights()
+            .with_people()
+    }
+
+    /// Now and then something is down for hours: people are reminded, and times of the contract are over.
+    fn with_long_nights(mut self) -> Self {
+        let mut chance = fastrand::Rng::with_seed(self.seed ^ 0x6e69_6768_7400_0000);
+        for day in 0..u64::from(self.days) {
+            if chance.u8(..6) == 0 {
+                let (what, _) = part_fails(&mut chance);
+                self.happenings.push(Happening {
+                    at_ms: day * DAY_MS + chance.u64(10 * MINUTE_MS..720 * MINUTE_MS),
+                    for_ms: chance.u64(60 * MINUTE_MS..240 * MINUTE_MS),
+                    what,
+                });
+            }
+        }
+        self.happenings.sort_by_key(|one| one.at_ms);
+        self
     }
 
     /// A story in which nothing of the call centre fails: any alarm is a false one.
@@ -115,7 +144,52 @@ impl Story {
                 what: What::Loss { per_mille: 10 },
             },
         );
-        story
+        story.with_people()
+    }
+
+    /// People act, mostly while something fails and after it, and their alerts do not always get through. Drawn apart:
+    /// what else happens in a story does not hang on it.
+    fn with_people(mut self) -> Self {
+        let mut chance = fastrand::Rng::with_seed(self.seed ^ 0x7065_6f70_6c65_0000);
+        let first = millis(QUIET_START);
+        let last = (u64::from(self.days) * DAY_MS).saturating_sub(millis(QUIET_END));
+        let faults: Vec<(u64, u64)> = self
+            .happenings
+            .iter()
+            .filter(|one| !one.what.is_noise())
+            .map(|one| (one.at_ms, one.for_ms))
+            .collect();
+        for _ in 0..u64::from(self.days) * chance.u64(..16) {
+            let anywhen = chance.u64(first..last);
+            let at_ms = if faults.is_empty() || chance.u8(..4) == 0 {
+                anywhen
+            } else {
+                let (at_ms, for_ms) = faults[chance.usize(..faults.len())];
+                at_ms + chance.u64(..2 * for_ms + 15 * MINUTE_MS)
+            };
+            self.happenings.push(Happening {
+                at_ms: at_ms.min(last),
+                for_ms: 0,
+                what: What::Acts {
+                    choice: chance.u64(..),
+                },
+            });
+        }
+        for _ in 0..u64::from(self.days) * chance.u64(..6) {
+            let at_ms = chance.u64(first..last);
+            let trouble = [Trouble::Refuses, Trouble::Hangs, Trouble::LosesAnswers];
+            let what = What::Channel {
+                mailbox: Mailbox::ALL[chance.usize(..2)],
+                trouble: trouble[chance.usize(..3)],
+            };
+            self.happenings.push(Happening {
+                at_ms,
+                for_ms: long(&mut chance).min(last - at_ms),
+                what,
+            });
+        }
+        self.happenings.sort_by_key(|one| one.at_ms);
+        self
     }
 
     fn drawn(seed: u64, days: u32, all: &[Draw], chance: &mut fastrand::Rng) -> Self {

@@ -25,6 +25,16 @@ pub struct Summary {
     /// From the truth to our word for it; nanoseconds, sorted by `median`.
     #[serde(skip)]
     pub detection: Vec<Duration>,
+    /// Facts that opened one.
+    pub incidents: u64,
+    /// Acts of people that became facts; others were refused.
+    pub acts: u64,
+    pub refusals: u64,
+    /// Notices that the outbox took over, and messages handed to a channel.
+    pub notices: u64,
+    pub messages: u64,
+    /// Clocks whose seconds were counted.
+    pub clocks: u64,
     /// Nobody watched: suspended, or killed.
     pub away: Duration,
     /// Time in which a target or a line was said to be unseen, of all of them together.
@@ -46,6 +56,12 @@ impl Summary {
         self.outages_to_see += other.outages_to_see;
         self.outages_seen += other.outages_seen;
         self.alarms += other.alarms;
+        self.incidents += other.incidents;
+        self.acts += other.acts;
+        self.refusals += other.refusals;
+        self.notices += other.notices;
+        self.messages += other.messages;
+        self.clocks += other.clocks;
         self.detection.extend(other.detection);
         self.away += other.away;
         self.blind += other.blind;
@@ -94,6 +110,11 @@ impl fmt::Display for Summary {
                 slowest.as_secs_f64()
             )?;
         }
+        writeln!(
+            f,
+            "{} incidents, {} clocks counted; {} acts, {} refused; {} notices in {} messages",
+            self.incidents, self.clocks, self.acts, self.refusals, self.notices, self.messages
+        )?;
         write!(
             f,
             "nobody watched for {:.0} s; {:.0} s of blindness over {} targets and lines",

@@ -21,6 +21,9 @@ const REMEMBERED: usize = 64;
 /// Results that left in a trouble of our own have come by then, and what they began is settled.
 const UNTROUBLED_AFTER: Duration = Duration::from_secs(900);
 
+/// What waited for a trouble to be over has left by then.
+const AT_EASE_AFTER: Duration = Duration::from_secs(60);
+
 /// An allowance of 90 calls an hour, a third of it saved, lasts for so many turns in so long: each outage
 /// takes three calls to confirm and two to end.
 const SPENT_BY: usize = 4;
@@ -177,6 +180,12 @@ impl Witness {
     fn is_untroubled(&self, at: Instant) -> bool {
         let over = self.trouble_over.unwrap_or(at);
         self.troubles == 0 && at.since(over) > UNTROUBLED_AFTER
+    }
+
+    /// Nothing of our own slows us down, nor did a minute ago.
+    pub(super) fn is_at_ease(&self, at: Instant) -> bool {
+        let over = self.trouble_over.unwrap_or(at);
+        self.troubles == 0 && at.since(over) > AT_EASE_AFTER
     }
 
     /// A trouble of our own begins.

@@ -3,18 +3,15 @@
 //! It does what the shell does (`io::daemon`), in virtual time: it jumps to the next deadline of the engine or the
 //! next thing that happens. It stops at the first property that breaks.
 
+mod acting;
+mod posting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::journal::Journal;
-use super::plant::{CALL_PATIENCE, Edition, Pace, plant};
-use super::property::{Absence, Broken, Moment, PROPERTIES, Told};
-use super::sabotage::Sabotage;
-use super::story::{Story, What};
-use super::summary::Summary;
-use super::witness::Witness;
-use super::world::{ASKED, Answer, How, World};
+use crate::alert::outbox::Outgoing;
+use crate::alert::record::{self, MessageId};
 use crate::board::view::View;
 use crate::engine::fact::{BootId, ClockState, Event, Fact};
 use crate::engine::input::{Input, RunId};
@@ -23,8 +20,19 @@ use crate::engine::plant::Plant;
 use crate::engine::{Engine, STORE_FAULT};
 use crate::health::standing::Subject;
 use crate::id::ProbeId;
+use crate::incident::act::Refusal;
 use crate::probe::{Blame, Failure, Word};
 use crate::schedule::GRACE;
+use crate::sim::auditor::Auditor;
+use crate::sim::journal::Journal;
+use crate::sim::plant::{CALL_PATIENCE, Edition, Pace, plant};
+use crate::sim::post::Post;
+use crate::sim::property::{Absence, Broken, Moment, PROPERTIES, Told};
+use crate::sim::sabotage::Sabotage;
+use crate::sim::story::{Story, What};
+use crate::sim::summary::Summary;
+use crate::sim::witness::Witness;
+use crate::sim::world::{ASKED, Answer, How, World};
 use crate::time::{Instant, Now, Utc};
 
 /// 2026-11-24 00:00:00 UTC.
@@ -39,6 +47,17 @@ const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
 const RETRY: Duration = Duration::from_secs(5);
 /// Somebody sets the clock right and vouches for it.
 const SYNCHRONISED_AFTER: Duration = Duration::from_secs(45);
+
+/// Kinds of facts that are read as they are made; the others are most of the journal.
+const AUDITED: [&str; 7] = [
+    "hard",
+    "incident",
+    "act",
+    "alert",
+    "clock_stepped",
+    "configured",
+    "service_started",
+];
 
 /// How a story is lived through.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +88,8 @@ enum Due {
     Commits,
     Synchronised,
     Audit,
+    /// What became of a message is known.
+    Sent(MessageId, Result<(), record::Failure>),
 }
 
 struct Report {
@@ -110,6 +131,18 @@ struct Run<'s> {
     agenda: BTreeMap<(Instant, u64), Due>,
     planned: u64,
     witness: Witness,
+    auditor: Auditor,
+    post: Post,
+    /// Chance of people and of the far ends of channels: what they do changes no probe.
+    chance_of_people: fastrand::Rng,
+    /// What people plan, as they said it.
+    works: Vec<(Vec<Subject>, Utc, Utc)>,
+    /// The answer to the act that was given last.
+    answered: Option<Result<u64, Refusal>>,
+    /// For a sabotage: a message is on its way until then.
+    post_is_free: Instant,
+    /// For a sabotage: the last message.
+    posted: Option<Outgoing>,
     /// Probes that failed last, for a sabotage.
     failed: BTreeSet<ProbeId>,
     summary: Summary,
@@ -141,6 +174,13 @@ impl<'s> Run<'s> {
             absence: None,
             agenda: BTreeMap::new(),
             planned: 0,
+            auditor: Auditor::default(),
+            post: Post::default(),
+            chance_of_people: fastrand::Rng::with_seed(story.seed.rotate_left(32)),
+            works: Vec::new(),
+            answered: None,
+            post_is_free: BOOTED,
+            posted: None,
             failed: BTreeSet::new(),
             summary: Summary::default(),
             broken: None,
@@ -193,6 +233,10 @@ impl<'s> Run<'s> {
         self.summary.alarms = self.witness.alarms;
         self.summary.detection = std::mem::take(&mut self.witness.detection);
         self.summary.blind = self.witness.blind;
+        self.summary.incidents = self.auditor.opened;
+        self.summary.acts = self.auditor.acts;
+        self.summary.notices = self.post.taken;
+        self.summary.messages = self.post.sent;
         self.summary.subjects = self.witness.subjects();
         Outcome {
             summary: self.summary,
@@ -253,10 +297,17 @@ impl<'s> Run<'s> {
     fn start(&mut self) {
         let now = self.now();
         self.told_offset_ns = self.offset_ns();
-        let engine = match self.journal.read(now) {
+        let mut engine = match self.journal.read(now) {
             Ok(engine) => engine.clone().publishing_every(PUBLISH_EVERY),
             Err(words) => return self.tell(&Moment::Read(Err(words))),
         };
+        if self.settings.sabotage == Sabotage::ForgetsIncidents {
+            engine = Engine::new(Arc::clone(self.plant()), BootId::from("simulated"));
+        }
+        let (broken, at) = (&mut self.broken, self.now);
+        self.auditor
+            .taken_over(engine.book(), &mut |moment| check(broken, at, moment));
+        self.post.back(at);
         let before = told(&engine.view(now));
         self.witness.taken_over(self.now, |subject| {
             before.get(subject).map(|told| told.word)
@@ -290,9 +341,21 @@ impl<'s> Run<'s> {
             }
         }
         self.give(Input::Stopping);
-        let up_to = self.journal.commit();
-        self.give(Input::Committed { up_to });
+        self.commit_all();
         self.compare(now, whole);
+        let (broken, at) = (&mut self.broken, self.now);
+        let mut tell = |moment: &Moment<'_>| check(broken, at, moment);
+        if let Some(engine) = &self.engine {
+            self.auditor.ends(engine.book(), &mut tell);
+            self.post.ends(now, &mut tell);
+        }
+    }
+
+    fn commit_all(&mut self) {
+        let up_to = self.journal.commit();
+        self.auditor.committed(up_to);
+        self.post.committed(up_to);
+        self.give(Input::Committed { up_to });
     }
 
     fn compare(&mut self, now: Now, shown: fn(View) -> String) {
@@ -330,8 +393,8 @@ impl<'s> Run<'s> {
                     }
                     self.keep(fact);
                 }
-                // Nobody acts in these stories, and no channel is configured.
-                Output::Acted { .. } | Output::Send(_) => {}
+                Output::Acted { outcome, .. } => self.answered = Some(outcome),
+                Output::Send(outgoing) => self.send(&outgoing),
                 Output::Publish(view) => {
                     let made = self.journal.last().map_or(0, |last| last.seq);
                     self.tell(&Moment::Page {
@@ -341,6 +404,9 @@ impl<'s> Run<'s> {
                 }
             }
         }
+        let (broken, at) = (&mut self.broken, self.now);
+        self.auditor
+            .settles(&mut |moment| check(broken, at, moment));
     }
 
     fn ask(&mut self, run: RunId, probe: ProbeId, timeout: Duration) {
@@ -384,9 +450,9 @@ impl<'s> Run<'s> {
     }
 
     fn keep(&mut self, fact: Fact) {
-        if fact.kind == "clock_stepped"
-            && let Ok(Event::ClockStepped { by_ns }) = fact.event()
-        {
+        let event = AUDITED.contains(&fact.kind.as_str()).then(|| fact.event());
+        let event = event.and_then(Result::ok);
+        if let Some(Event::ClockStepped { by_ns }) = &event {
             self.told_offset_ns += by_ns;
         }
         let moment = Moment::Fact {
@@ -396,12 +462,13 @@ impl<'s> Run<'s> {
             absence: self.absence.take(),
         };
         check(&mut self.broken, self.now, &moment);
-        if fact.kind == "hard"
-            && let Ok(Event::Hard(change)) = fact.event()
-        {
+        if let Some(event) = &event {
+            self.audit(&fact, event);
+        }
+        if let Some(Event::Hard(change)) = &event {
             let starts = self.instants_of(change.to.since);
             let (broken, now) = (&mut self.broken, self.now);
-            self.witness.said(now, &change, &starts, &mut |moment| {
+            self.witness.said(now, change, &starts, &mut |moment| {
                 check(broken, now, moment);
             });
         }
@@ -433,6 +500,7 @@ impl<'s> Run<'s> {
             Due::Report(report) => self.report(*report),
             Due::Commits => self.commit(),
             Due::Synchronised => self.give(Input::Clock(ClockState::Synchronised)),
+            Due::Sent(id, outcome) => self.give(Input::Delivered { id, outcome }),
             Due::Audit => {
                 if !self.journal.has_pending() {
                     self.compare(self.now(), states);
@@ -500,8 +568,7 @@ impl<'s> Run<'s> {
             return;
         }
         self.commit_is_due = false;
-        let up_to = self.journal.commit();
-        self.give(Input::Committed { up_to });
+        self.commit_all();
         if let Some(trouble) = self.store_trouble.take() {
             let code = format!("{STORE_FAULT}{trouble}");
             self.give(Input::OwnFaultOver { code });
@@ -515,6 +582,7 @@ impl<'s> Run<'s> {
             What::ClockSet { by_ms } => return self.set_clock(by_ms),
             What::Reloaded => return self.reload(),
             What::Suspended => return self.sleep(lasting),
+            What::Acts { choice } => return self.somebody_acts(choice),
             What::Killed => {
                 if self.engine.is_none() {
                     return;
@@ -529,6 +597,7 @@ impl<'s> Run<'s> {
             | What::DnsIsSlow
             | What::DiskIsFull
             | What::DatabaseIsLocked
+            | What::Channel { .. }
             | What::ResultsRepeat => {}
         }
         if keeps_us_from_seeing(&what) {
@@ -585,6 +654,8 @@ impl<'s> Run<'s> {
                 | What::DatabaseIsLocked
                 | What::Killed
                 | What::Reloaded
+                | What::Acts { .. }
+                | What::Channel { .. }
                 | What::ResultsRepeat => {}
             }
         }
@@ -647,8 +718,13 @@ impl<'s> Run<'s> {
         });
         self.engine = None;
         self.journal.lose_pending();
-        self.agenda
-            .retain(|_, due| !matches!(due, Due::Report(_) | Due::Commits | Due::Synchronised));
+        self.post.killed();
+        self.agenda.retain(|_, due| {
+            !matches!(
+                due,
+                Due::Report(_) | Due::Commits | Due::Synchronised | Due::Sent(..)
+            )
+        });
     }
 
     fn was_away(&mut self, to: Instant) {
