@@ -147,36 +147,33 @@ impl Sabotage {
 
     /// A fact as whoever reads it is told of it.
     pub(super) fn reads_fact(self, event: &Event) -> Vec<Cow<'_, Event>> {
-        match event {
-            Event::Incident(step) => {
-                let closes = step.what == step::What::Closed;
-                let opens = matches!(step.what, step::What::Opened(_));
-                if closes && self == Self::NeverCloses || opens && self == Self::MissesOpenings {
-                    return Vec::new();
-                }
-                if self == Self::MisquotesFacts {
-                    let mut step = step.clone();
-                    step.because += 1;
-                    return vec![Cow::Owned(Event::Incident(step))];
-                }
-                let times = if closes && self == Self::ClosesTwice {
-                    2
-                } else {
-                    1
-                };
-                vec![Cow::Borrowed(event); times]
+        if let Event::Incident(step) = event {
+            let closes = step.what == step::What::Closed;
+            let opens = matches!(step.what, step::What::Opened(_));
+            if closes && self == Self::NeverCloses || opens && self == Self::MissesOpenings {
+                return Vec::new();
             }
-            Event::Alert(Record::Taken {
-                notice, held_until, ..
-            }) if self == Self::TellsNobody => {
-                vec![Cow::Owned(Event::Alert(Record::Taken {
-                    notice: notice.clone(),
-                    to: Vec::new(),
-                    held_until: *held_until,
-                }))]
+            if self == Self::MisquotesFacts {
+                let mut step = step.clone();
+                step.because += 1;
+                return vec![Cow::Owned(Event::Incident(step))];
             }
-            _ => vec![Cow::Borrowed(event)],
+            if closes && self == Self::ClosesTwice {
+                return vec![Cow::Borrowed(event); 2];
+            }
         }
+        if let Event::Alert(Record::Taken {
+            notice, held_until, ..
+        }) = event
+            && self == Self::TellsNobody
+        {
+            return vec![Cow::Owned(Event::Alert(Record::Taken {
+                notice: notice.clone(),
+                to: Vec::new(),
+                held_until: *held_until,
+            }))];
+        }
+        vec![Cow::Borrowed(event)]
     }
 
     /// An outage as a clock reads it; `None`: as it is.
@@ -228,12 +225,16 @@ impl Sabotage {
     /// What the shell does with a message.
     pub(super) fn posts(self, outgoing: &Outgoing) -> Treated {
         let ends = |notice: &Notice| notice.reason.is_end();
-        match self {
-            Self::WaitsInLine => Treated::WaitsInLine,
-            Self::TellsAgain => Treated::AgainLater,
-            Self::SwallowsEnds if outgoing.notices.iter().any(ends) => Treated::Swallowed,
-            Self::LosesPost => Treated::Lost,
-            _ => Treated::Well,
+        if self == Self::WaitsInLine {
+            Treated::WaitsInLine
+        } else if self == Self::TellsAgain {
+            Treated::AgainLater
+        } else if self == Self::SwallowsEnds && outgoing.notices.iter().any(ends) {
+            Treated::Swallowed
+        } else if self == Self::LosesPost {
+            Treated::Lost
+        } else {
+            Treated::Well
         }
     }
 }
