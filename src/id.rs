@@ -44,8 +44,13 @@ name! {
     TargetId
 }
 name! {
-    /// One check of one target: `xivo1/options`. Unique in the plant.
+    /// One check of one target: `xivo1/options`; asked from elsewhere than the main place, `xivo1/options@4g`.
+    /// Unique in the plant.
     ProbeId
+}
+name! {
+    /// A place that probes leave from: `4g`, `salle serveurs`.
+    VantageId
 }
 name! {
     /// A public number or channel group that must be answerable.
@@ -58,6 +63,26 @@ name! {
 name! {
     /// What a server counts failed log-ins by: a user, the reference to its secret, and the server.
     AccountId
+}
+
+impl ProbeId {
+    /// The place that it is asked from; `None`: the main one.
+    #[must_use]
+    pub fn vantage(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, place)| place)
+    }
+
+    /// What is asked, wherever from: `xivo1/options`.
+    #[must_use]
+    pub fn check(&self) -> &str {
+        self.0.split_once('@').map_or(&*self.0, |(check, _)| check)
+    }
+
+    /// The same check, asked from another place than the main one.
+    #[must_use]
+    pub fn at(&self, vantage: &str) -> Self {
+        Self::from(format!("{}@{vantage}", self.check()).as_str())
+    }
 }
 
 /// The seed of every random choice (schedule offsets, tags, branches): the same seed, the same day.

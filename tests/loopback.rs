@@ -53,6 +53,7 @@ impl Shard {
             media_ports: MediaPorts {
                 range: ports,
                 rest: Duration::from_secs(5),
+                ..MediaPorts::default()
             },
             trust,
             ..Settings::default()

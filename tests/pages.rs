@@ -1,5 +1,6 @@
 //! The page, the API and the metrics tell the same view, tell its age, and go live without a reload.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +93,7 @@ fn view(answer: Answer, state: Word, now: Now, fact: u64) -> View {
             last_proof: Some(at),
             answered_by: Some("XIVO 1".into()),
             failure: None,
+            seen_from: BTreeMap::new(),
         }],
         targets: Vec::new(),
         incidents: Vec::new(),

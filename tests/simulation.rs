@@ -176,6 +176,7 @@ fn six_hundred_and_fifty_targets_dropped_at_once_are_seen_within_fifteen_seconds
         trunks: Vec::new(),
         terms: Terms::default(),
         alerts: Vec::new(),
+        places: vigie::health::Places::default(),
     });
     world.run_for(seconds(30));
     let from = world.now.instant;
@@ -214,6 +215,7 @@ fn probes_of_a_big_plant_never_leave_as_a_herd() {
         trunks: Vec::new(),
         terms: Terms::default(),
         alerts: Vec::new(),
+        places: vigie::health::Places::default(),
     });
     world.run_for(minutes(1));
     world.starts.clear();

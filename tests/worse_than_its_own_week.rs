@@ -26,6 +26,7 @@ fn a_line() -> Plant {
         trunks: Vec::new(),
         terms: Terms::default(),
         alerts: Vec::new(),
+        places: vigie::health::Places::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! under stress: short, no abbreviations, the names that the customer uses. Times are not in it: the page shows them beside, always fresh.
 
 use super::view::Answer;
-use crate::health::SERVED_BY_BACKUP;
+use crate::health::{SEEN_FROM_SOME_PLACES, SERVED_BY_BACKUP};
 use crate::probe::{Failure, Word};
 
 /// What the sentence needs to know of one line.
@@ -19,14 +19,26 @@ pub struct LineStory<'a> {
 impl LineStory<'_> {
     /// Every call is taken, by the backup.
     fn is_on_backup(&self) -> bool {
-        self.word == Word::Degraded
-            && self
-                .failure
-                .is_some_and(|failure| failure.code == SERVED_BY_BACKUP)
+        self.is_degraded_by(SERVED_BY_BACKUP)
+    }
+
+    /// It is answered; one place of ours is cut off from it.
+    fn is_disputed(&self) -> bool {
+        self.is_degraded_by(SEEN_FROM_SOME_PLACES)
+    }
+
+    fn is_degraded_by(&self, code: &str) -> bool {
+        self.word == Word::Degraded && self.failure.is_some_and(|failure| failure.code == code)
+    }
+
+    /// Calls pass as they should, whatever is to be looked at.
+    fn takes_calls(&self) -> bool {
+        self.word == Word::Good || self.is_on_backup() || self.is_disputed()
     }
 }
 
-/// Can calls be taken? A line on its backup takes them all; a line that we cannot see forbids a yes.
+/// Can calls be taken? A line on its backup takes them all, as does one that a single place of ours cannot reach; a
+/// line that we cannot see forbids a yes.
 #[must_use]
 pub fn answer(lines: &[LineStory<'_>]) -> Answer {
     let count = |word: Word| lines.iter().filter(|line| line.word == word).count();
@@ -41,7 +53,7 @@ pub fn answer(lines: &[LineStory<'_>]) -> Answer {
         Answer::Unknown
     } else if lines
         .iter()
-        .any(|line| line.word == Word::Degraded && !line.is_on_backup())
+        .any(|line| line.word == Word::Degraded && !line.takes_calls())
     {
         Answer::Partly
     } else {
@@ -89,13 +101,21 @@ pub fn because(lines: &[LineStory<'_>], own_faults: &[Failure]) -> String {
             names(
                 &degraded
                     .into_iter()
-                    .filter(|line| !line.is_on_backup())
+                    .filter(|line| !line.takes_calls())
                     .collect::<Vec<_>>()
             )
         ),
-        Answer::Yes => match degraded.first().and_then(|line| line.answered_by) {
+        Answer::Yes => match lines
+            .iter()
+            .find(|line| line.is_on_backup())
+            .and_then(|line| line.answered_by)
+        {
             Some(backup) => {
                 format!("Les appels sont pris par le secours, {backup}.")
+            }
+            None if lines.iter().any(LineStory::is_disputed) => {
+                "Les lignes répondent à nos appels d’essai, sauf d’un de nos points de vue."
+                    .to_owned()
             }
             None if lines.len() == 1 => {
                 format!("La ligne {} répond à nos appels d’essai.", lines[0].name)

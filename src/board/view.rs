@@ -1,9 +1,12 @@
 //! The published view of the plant: one value, made by the engine, read by every page, the API and the
 //! metrics. Readers never see the engine's own state.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::{LineId, ProbeId, TargetId};
+use crate::health::SEEN_FROM_SOME_PLACES;
+use crate::id::{LineId, ProbeId, TargetId, VantageId};
 use crate::incident::IncidentId;
 use crate::incident::act::{Audience, Phase};
 use crate::probe::icmp::Expect;
@@ -65,6 +68,9 @@ pub struct LineView {
     /// Which PBX answered that call, by its signature: `XIVO 1`.
     pub answered_by: Option<String>,
     pub failure: Option<Failure>,
+    /// What each place sees of it, where it is watched from several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen_from: BTreeMap<VantageId, Word>,
 }
 
 /// One target of the plant with its probes.
@@ -96,6 +102,9 @@ pub struct TargetView {
     pub failure: Option<Failure>,
     /// The parent whose failure explains this one.
     pub because_of: Option<TargetId>,
+    /// As for a line.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen_from: BTreeMap<VantageId, Word>,
     pub probes: Vec<ProbeView>,
 }
 
@@ -167,6 +176,27 @@ pub struct ProbeView {
     pub took_ms: Option<f64>,
     pub failure: Option<Failure>,
     pub measures: Vec<Measure>,
+}
+
+impl View {
+    /// Places that see something fail that works from the others: their own way out is to be looked at first.
+    #[must_use]
+    pub fn suspects(&self) -> BTreeSet<&VantageId> {
+        let lines = self.lines.iter();
+        let lines = lines.map(|line| (line.failure.as_ref(), &line.seen_from));
+        let targets = self.targets.iter();
+        let targets = targets.map(|target| (target.failure.as_ref(), &target.seen_from));
+        let disputed = |failure: Option<&Failure>| {
+            failure.is_some_and(|failure| failure.code == SEEN_FROM_SOME_PLACES)
+        };
+        lines
+            .chain(targets)
+            .filter(|(failure, _)| disputed(*failure))
+            .flat_map(|(_, seen_from)| seen_from)
+            .filter(|(_, word)| matches!(word, Word::Down | Word::Degraded))
+            .map(|(place, _)| place)
+            .collect()
+    }
 }
 
 fn rfc3339<S: serde::Serializer>(at: &Utc, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,10 +1,12 @@
 //! The French of the supervisor's page: words, hours, durations, what is wrong. Customers read these;
 //! engineers read the English of `Failure`. The page lives in Paris time, whatever the server's zone is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::view::{Answer, TargetView};
-use crate::health::SERVED_BY_BACKUP;
+use crate::health::{SEEN_FROM_SOME_PLACES, SERVED_BY_BACKUP};
+use crate::id::VantageId;
 use crate::probe::icmp::Expect;
 use crate::probe::{Blame, Failure, UNUSUAL, Word};
 use crate::time::{Utc, paris};
@@ -90,6 +92,7 @@ impl Failure {
         }
         let known = match self.code.as_ref() {
             SERVED_BY_BACKUP => "appels pris par le secours",
+            SEEN_FROM_SOME_PLACES => "vu en panne d’un seul côté : c’est ce côté qui est suspect",
             "port_closed" | "connection_refused" => "machine allumée, service arrêté",
             "unreachable" => "injoignable par le réseau",
             "no_final_answer" => "sonne sans que personne décroche",
@@ -182,6 +185,20 @@ fn unusual_fr(metric: &str) -> &'static str {
         "greeting_delay_ms" => "l’accueil vient plus tard que d’habitude",
         _ => "moins bien que d’habitude",
     }
+}
+
+/// Who sees it how, where it is watched from several places: `4g : en panne ; salle : en service`.
+#[must_use]
+pub fn seen_from(places: &BTreeMap<VantageId, Word>) -> String {
+    let words = |word: Word| match word {
+        Word::Blind => "ne voit pas",
+        Word::Good | Word::Degraded | Word::Down => word.word_fr(),
+    };
+    let places: Vec<String> = places
+        .iter()
+        .map(|(place, word)| format!("{place} : {}", words(*word)))
+        .collect();
+    places.join(" ; ")
 }
 
 /// How many of a group are in service: `11 sur 12 en service, 2 hors service comme prévu`.
@@ -287,6 +304,7 @@ mod tests {
             last_proof: None,
             failure: None,
             because_of: None,
+            seen_from: BTreeMap::new(),
             probes: Vec::new(),
         }
     }

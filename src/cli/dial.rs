@@ -15,6 +15,7 @@ use crate::calls::observe::{Live, Observed, Outcome};
 use crate::calls::script::{CallPlan, Keep, Task};
 use crate::config;
 use crate::engine::plant::Plant;
+use crate::io::leave::Own;
 use crate::io::shard::{self, Event, MediaPorts, ShardHandle};
 use crate::io::{config_file, dns, route};
 use crate::probe::task::Sip;
@@ -197,7 +198,8 @@ impl Dialled {
             .map_err(|error| ours("no_signals", format!("cannot listen for Ctrl-C: {error}")))?;
         let resolver = dns::Resolver::new(&self.resolvers)?;
         let sip = Sip::Call(&self.settings);
-        let mut task = route::prepare(&resolver, sip, self.local, true, true).await?;
+        let mut task =
+            route::prepare(&resolver, sip, Own::Preferred(self.local), true, true).await?;
         if let Task::Call(plan) = &mut task {
             let heard = self.settings.hold.min(HEARD_MAX) + Duration::from_secs(1);
             let seconds = usize::try_from(heard.as_secs()).unwrap_or(usize::MAX);

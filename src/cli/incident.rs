@@ -266,13 +266,18 @@ fn happened(entry: &Entry, history: &History) -> String {
         Happened::Step(step) => {
             let name = history.name(&step.subject);
             match &step.what {
-                step::What::Opened(_) => format!("opened: {name}"),
-                step::What::Joined { is_cause, .. } => {
+                step::What::Opened(failed) => format!("opened: {name}{}", seen_from(failed)),
+                step::What::Joined { failed, is_cause } => {
                     let role = if *is_cause { ", the cause" } else { "" };
-                    format!("joined by {name}{role}")
+                    format!("joined by {name}{role}{}", seen_from(failed))
                 }
-                step::What::Relapsed(_) => format!("{name} failed again"),
-                step::What::Changed(failed) => format!("{name} is {}", failed.word.as_str()),
+                step::What::Relapsed(failed) => {
+                    format!("{name} failed again{}", seen_from(failed))
+                }
+                step::What::Changed(failed) => {
+                    let word = failed.word.as_str();
+                    format!("{name} is {word}{}", seen_from(failed))
+                }
                 step::What::Restored { .. } => format!("{name} works again"),
                 step::What::Dropped { .. } => format!("{name} is watched no more"),
                 step::What::Closed => "closed".to_owned(),
@@ -281,6 +286,18 @@ fn happened(entry: &Entry, history: &History) -> String {
         Happened::Act(act) => format!("{}: {}", act.author, acted(act)),
     };
     format!("{}  {:>7}  {words}", wall(entry.at), entry.fact)
+}
+
+/// ` (seen from 4g down, salle down)`, where it is watched from several places.
+fn seen_from(failed: &step::Failed) -> String {
+    if failed.seen_from.is_empty() {
+        return String::new();
+    }
+    let places = failed.seen_from.iter();
+    let places: Vec<String> = places
+        .map(|(place, word)| format!("{place} {}", word.as_str()))
+        .collect();
+    format!(" (seen from {})", places.join(", "))
 }
 
 fn acted(act: &Act) -> String {

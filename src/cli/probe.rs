@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use super::{account, address, say};
 use crate::calls::observe::Observed;
 use crate::config::parse_duration;
+use crate::io::leave::Own;
 use crate::io::shard::{self, run_one};
 use crate::io::{dns, route};
 use crate::probe::report::Report;
@@ -139,7 +140,7 @@ fn place(sip: Sip<'_>, common: &Common) -> Result<Observed, Failure> {
     })?;
     let task = runtime.block_on(async {
         let resolver = dns::Resolver::new(&[])?;
-        route::prepare(&resolver, sip, local, true, true).await
+        route::prepare(&resolver, sip, Own::Preferred(local), true, true).await
     })?;
     let settings = shard::Settings {
         trust: common

@@ -3,6 +3,7 @@
 //! The word is that of the question *can calls be taken?*, and the exit code follows it, so that this is
 //! a Nagios plug-in as well. An answer that is not fresh is blind, whatever it says.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ struct Status {
     answer: String,
     because: String,
     targets: Vec<Target>,
+    #[serde(default)]
+    lines: Vec<Target>,
+    #[serde(default)]
+    suspect: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +44,8 @@ struct Target {
     id: String,
     verdict: Word,
     failure: Option<Failure>,
+    #[serde(default)]
+    seen_from: BTreeMap<String, Word>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,8 +107,37 @@ impl Status {
                 target.id
             )
             .expect(infallible);
+            if !target.seen_from.is_empty() {
+                writeln!(text, "{:<30} seen from {}", "", target.seen_from()).expect(infallible);
+            }
+        }
+        for line in self.lines.iter().filter(|line| {
+            let mut words = line.seen_from.values();
+            let first = words.next();
+            words.any(|word| Some(word) != first)
+        }) {
+            writeln!(text, "line {}: seen from {}", line.id, line.seen_from()).expect(infallible);
+        }
+        if !self.suspect.is_empty() {
+            writeln!(
+                text,
+                "suspect vantage point: {}; look at its way out first",
+                self.suspect.join(", ")
+            )
+            .expect(infallible);
         }
         text
+    }
+}
+
+impl Target {
+    /// `4g down, salle good`.
+    fn seen_from(&self) -> String {
+        let places = self.seen_from.iter();
+        let places: Vec<String> = places
+            .map(|(place, word)| format!("{place} {}", word.as_str()))
+            .collect();
+        places.join(", ")
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::error::Span;
 use super::reader::Findings;
 use super::sip::Sip;
+use super::vantage::Places;
 use crate::id::ProbeId;
 use crate::quality::limits::Limits;
 use crate::secret::SecretRef;
@@ -27,6 +28,7 @@ pub enum Reference {
 pub(super) struct Context<'t> {
     pub(super) findings: &'t Findings,
     pub(super) sip: Sip,
+    pub(super) places: Places,
     /// Where good ends, for all calls.
     pub(super) limits: Limits,
     pub(super) references: RefCell<Vec<(Span, Reference, Option<ProbeId>)>>,

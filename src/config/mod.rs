@@ -25,6 +25,7 @@ mod suggest;
 mod summary;
 mod target;
 mod value;
+mod vantage;
 mod whole;
 
 pub use context::Reference;
@@ -128,13 +129,17 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     let head = plant_section.as_ref().map(service::read_plant);
     let sip = root.section("sip").as_ref().map(sip::read_sip);
     let limits = root.section("voice").as_ref().map(limits::read_voice);
+    let vantage = root.section("vantage");
     let context = Context {
         findings,
+        places: vantage
+            .as_ref()
+            .map(vantage::read_places)
+            .unwrap_or_default(),
         sip: sip.unwrap_or_default(),
         limits: limits.unwrap_or_default(),
         references: RefCell::default(),
     };
-    let vantage = root.section("vantage").as_ref().map(service::read_vantage);
     let evidence = root
         .section("evidence")
         .as_ref()
@@ -149,7 +154,8 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
     let apart = Settings {
         heartbeat: heartbeat.and_then(|section| alert::read_heartbeat(&section, &context)),
         alerts: channels.iter().map(|read| read.channel.clone()).collect(),
-        vantage: vantage.unwrap_or_default(),
+        vantage: context.places.main.clone(),
+        elsewhere: context.places.elsewhere.clone(),
         evidence: evidence.unwrap_or_default(),
         prompts: prompts.flatten(),
         ..Settings::default()
@@ -168,11 +174,19 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         .iter()
         .filter_map(|(id, section)| target::read_target(id, section, &context))
         .collect();
+    let probes: Vec<&ProbeId> = targets
+        .iter()
+        .flat_map(|read| &read.probes)
+        .map(|read| &read.probe.id)
+        .collect();
     let lines: Vec<_> = root
         .named("line")
         .iter()
-        .filter_map(|(id, section)| target::read_line(id, section, &context))
+        .filter_map(|(id, section)| target::read_line(id, section, &probes, &context))
         .collect();
+    if let Some(section) = &vantage {
+        vantage::judge(&context.places, section, &probes, findings);
+    }
     let terms = root
         .section("contract")
         .map(|section| contract::read_contract(&section, &targets, &context));
@@ -199,6 +213,7 @@ fn read_root<'t>(root: &Section<'t>, findings: &'t Findings) -> Root {
         lines: lines.into_iter().map(|read| read.line).collect(),
         terms,
         alerts: settings.alerts.clone(),
+        places: context.places.of_health(),
         trunks: trunks
             .iter()
             .map(|trunk| plant::Trunk {

@@ -13,6 +13,7 @@ use super::error::Span;
 use super::kind::{Base, Lane, base_of, words};
 use super::reader::{At, Section, instead, section_of};
 use super::value::{parse_addresses, print_duration};
+use super::vantage::{self, Place};
 use super::{probe_beat, probe_net, probe_sip};
 use crate::engine::plant::{Probe, Role};
 use crate::id::{ProbeId, TargetId, TrunkId};
@@ -31,18 +32,22 @@ pub(super) struct Machine<'a> {
     pub(super) id: &'a TargetId,
     pub(super) addresses: &'a Addresses,
     pub(super) lane: Lane,
+    /// Where its probes are asked from, when they do not say.
+    pub(super) places: &'a [Place],
     pub(super) switched_off: bool,
     /// It holds health data.
     pub(super) hds: bool,
 }
 
 /// A probe as read, with where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Read {
     pub(super) probe: Probe,
     pub(super) span: Span,
     /// Where `trunk` stands, when the file names one.
     pub(super) trunk: Option<At<String>>,
+    /// The places that ask it.
+    pub(super) places: Vec<Place>,
 }
 
 pub(super) fn read_probe<'t>(
@@ -90,6 +95,14 @@ fn read_section(
     let name = section.read("name", probe_name);
     let every = section.duration("every", EVERY_MIN..=EVERY_MAX);
     let role = section.choice("role", &[("oracle", Role::Oracle), ("hint", Role::Hint)]);
+    let places = vantage::read_from(section, context);
+    if base == Base::Plugin && places.is_some() {
+        section.findings().wrong(
+            &section.key_span("vantage"),
+            "a plug-in opens its own sockets, so vigie cannot choose where it leaves from; remove \"vantage\", \
+             or give the plug-in an argument for it",
+        );
+    }
     let own = read_addresses(section);
     let addresses = own.as_ref().unwrap_or(machine.addresses);
     let entry = Entry {
@@ -141,6 +154,11 @@ fn read_section(
         },
         span: section.span.clone(),
         trunk,
+        places: match (places, base) {
+            (_, Base::Plugin) => vec![None],
+            (Some(places), _) => places,
+            (None, _) => machine.places.to_vec(),
+        },
     })
 }
 

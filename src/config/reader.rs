@@ -394,12 +394,47 @@ impl<'t> Section<'t> {
             .map_or_else(|| self.span.clone(), |(key, _)| key.span())
     }
 
+    /// Refuses what nobody asked for, except tables: their names are free, and they are handed out in the order
+    /// of the file.
+    pub(super) fn finish_but_tables(&self) -> Vec<(At<String>, Self)> {
+        let mut tables = Vec::new();
+        self.finish_or(|key, value| {
+            let is_table = matches!(value.get_ref(), DeValue::Table(_));
+            if is_table {
+                tables.push((key, value));
+            }
+            is_table
+        });
+        tables.sort_by_key(|(name, _)| name.span().start);
+        let key = self.title.trim_matches(['[', ']']);
+        tables
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let span = name.span();
+                let title = format!("{key} {:?}", name.get_ref());
+                let section = section_of(value, title, span.clone(), self.findings)?;
+                let name = At {
+                    value: name.get_ref().to_string(),
+                    span,
+                };
+                Some((name, section))
+            })
+            .collect()
+    }
+
     /// Refuses what nobody asked for.
     pub(super) fn finish(&self) {
+        self.finish_or(|_, _| false);
+    }
+
+    fn finish_or(
+        &self,
+        mut takes: impl FnMut(&'t Spanned<DeString<'t>>, &'t Spanned<DeValue<'t>>) -> bool,
+    ) {
         let asked: Ref<'_, Vec<&'static str>> = self.asked.borrow();
-        for key in self.table.keys() {
+        for (key, value) in self.table {
             let name: &DeString<'_> = key.get_ref();
-            if asked.iter().any(|known| known == name) {
+            if asked.iter().any(|known| known == name) || takes(key, value) {
                 continue;
             }
             self.findings.wrong(

@@ -1,12 +1,11 @@
-//! The tables `[plant]`, `[service]`, `[vantage]` and `[sip]`.
+//! The tables `[plant]`, `[service]`, `[evidence]` and `[prompts]`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::context::{Context, Reference};
 use super::reader::{At, Section};
-use super::settings::{Evidence, Settings, Vantage};
+use super::settings::{Evidence, Settings};
 use crate::id::Seed;
 
 /// `[plant]`.
@@ -99,35 +98,6 @@ fn read_resolver(section: &Section<'_>, text: &At<String>) -> Option<SocketAddr>
         );
     }
     found.ok()
-}
-
-/// `[vantage]`.
-pub(super) fn read_vantage(section: &Section<'_>) -> Vantage {
-    let usual = Vantage::default();
-    let name = section.text("name");
-    let local = section.parsed::<IpAddr>("local", "\"192.0.2.5\" or \"0.0.0.0\"");
-    let media_ports = section.read("media_ports", parse_ports);
-    section.finish();
-    Vantage {
-        name: name.map_or(usual.name, |at| at.value),
-        local: local.map_or(usual.local, |at| at.value),
-        media_ports: media_ports.map_or(usual.media_ports, |at| at.value),
-    }
-}
-
-/// An even first port, and room for one pair at least (RFC 3550 §11: RTP on the even port).
-fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let refuse = || format!("{text:?} is no range of ports; write for example \"20000-20999\"");
-    let (first, last) = text.split_once('-').ok_or_else(refuse)?;
-    let first: u16 = first.trim().parse().map_err(|_| refuse())?;
-    let last: u16 = last.trim().parse().map_err(|_| refuse())?;
-    if first < 1024 || !first.is_multiple_of(2) || last <= first {
-        return Err(format!(
-            "{text:?} must begin with an even port of 1024 or more and end with a higher one, such as \
-             \"20000-20999\""
-        ));
-    }
-    Ok(first..=last)
 }
 
 fn absolute_path(text: &str) -> Result<PathBuf, String> {

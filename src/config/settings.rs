@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::alert::settings::{Channel, Heartbeat};
+use crate::id::ProbeId;
 
 /// The `[service]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub log: String,
     /// Where the probes of this machine leave from.
     pub vantage: Vantage,
+    /// Other addresses of this machine, which leave by ways of their own.
+    pub elsewhere: Vec<Vantage>,
     /// Name servers to ask; empty: those of `/etc/resolv.conf`.
     pub resolvers: Vec<SocketAddr>,
     /// Certificate authorities to trust (PEM) in addition to the system's.
@@ -54,6 +57,16 @@ impl Settings {
         let named = self.prompts.clone();
         named.unwrap_or_else(|| self.data.join("prompts"))
     }
+
+    /// The place that this probe leaves from, if there is one of that name; `None` inside: the main one.
+    #[must_use]
+    pub fn place_of(&self, probe: &ProbeId) -> Option<Option<&Vantage>> {
+        let Some(name) = probe.vantage() else {
+            return Some(None);
+        };
+        let place = self.elsewhere.iter().find(|place| place.name == name);
+        place.map(Some)
+    }
 }
 
 impl Default for Evidence {
@@ -83,6 +96,7 @@ impl Default for Settings {
             data: PathBuf::from("/var/lib/vigie"),
             log: "info".to_owned(),
             vantage: Vantage::default(),
+            elsewhere: Vec::new(),
             resolvers: Vec::new(),
             tls_ca: None,
             probes_at_once: 64,

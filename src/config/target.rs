@@ -6,6 +6,7 @@ use super::kind::Lane;
 use super::probe::{Machine, Read, is_id, read_addresses, read_probe};
 use super::probe_sip::digits;
 use super::reader::{At, Section};
+use super::vantage;
 use crate::engine::plant::{Line, Target};
 use crate::id::{LineId, ProbeId, TargetId, TrunkId};
 use crate::schedule::CALLS_PER_HOUR_MAX;
@@ -44,6 +45,7 @@ pub(super) fn read_target(
     let parents = section.texts("parents").unwrap_or_default();
     let count = section.number("count", 1..=10_000u32);
     let addresses = read_addresses(section).unwrap_or_default();
+    let places = vantage::read_from(section, context).unwrap_or_else(|| vec![None]);
     if let Some(count) = count {
         let listed = addresses.list.len();
         if listed > 0 && !addresses.broken && u32::try_from(listed).ok() != Some(count.value) {
@@ -61,6 +63,7 @@ pub(super) fn read_target(
         id: &target_id,
         addresses: &addresses,
         lane,
+        places: &places,
         switched_off: label == "ETEINT",
         hds,
     };
@@ -114,6 +117,7 @@ fn read_probes(section: &Section<'_>, machine: &Machine<'_>, context: &Context<'
         .unwrap_or_default()
         .iter()
         .filter_map(|entry| read_probe(entry, machine, context))
+        .flat_map(|read| vantage::spread(&read).collect::<Vec<_>>())
         .collect()
 }
 
@@ -166,6 +170,7 @@ pub(super) struct ReadLine {
 pub(super) fn read_line(
     id: &At<String>,
     section: &Section<'_>,
+    probes: &[&ProbeId],
     context: &Context<'_>,
 ) -> Option<ReadLine> {
     let name = section.required("name", "\"…\"", section.text("name"));
@@ -196,10 +201,7 @@ pub(super) fn read_line(
         line: Line {
             id: LineId::from(id.value.as_str()),
             name: name?.value,
-            proofs: proofs
-                .iter()
-                .map(|at| ProbeId::from(at.value.as_str()))
-                .collect(),
+            proofs: read_proofs(&proofs, probes),
             signatures: signatures
                 .iter()
                 .map(|(keys, pbx)| (keys.value.clone(), pbx.value.clone()))
@@ -210,6 +212,19 @@ pub(super) fn read_line(
         emergency,
         channels: channels.map(|at| at.value),
     })
+}
+
+/// Each of them once, in the order of the file.
+fn read_proofs(proofs: &[At<String>], probes: &[&ProbeId]) -> Vec<ProbeId> {
+    let mut all: Vec<ProbeId> = Vec::new();
+    for proof in proofs {
+        for id in vantage::meant_by(&proof.value, probes.iter().copied()) {
+            if !all.contains(&id) {
+                all.push(id);
+            }
+        }
+    }
+    all
 }
 
 pub(super) fn check_id(what: &str, id: &At<String>, context: &Context<'_>) -> Option<()> {

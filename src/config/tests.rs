@@ -861,3 +861,64 @@ fn a_line_weighs_what_it_says_or_what_its_trunk_carries() {
         );
     }
 }
+
+#[test]
+fn a_probe_from_several_places_is_one_probe_for_each() {
+    let loaded = good(&format!(
+        "{HEAD}vantage = [\"salle\", \"4g\"]\nprobes = [\"ping\", {{ kind = \"call\", number = \"0199001199\" }}, \
+         {{ kind = \"ssh\", vantage = [\"4g\"] }}, {{ kind = \"plugin\", command = \"/p\" }}]\n\
+         [line.l]\nname = \"L\"\nproofs = [\"a/call\"]\n[line.m]\nname = \"M\"\nproofs = [\"a/call@4g\"]\n\
+         [vantage]\nname = \"salle\"\n[vantage.4g]\nlocal = \"192.0.2.9\"\n"
+    ));
+    let ids: Vec<&str> = loaded.plant.targets[0]
+        .probes
+        .iter()
+        .map(|probe| probe.id.as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "a/ping",
+            "a/ping@4g",
+            "a/call",
+            "a/call@4g",
+            "a/ssh@4g",
+            "a/plugin"
+        ]
+    );
+    let proofs: Vec<Vec<&str>> = loaded
+        .plant
+        .lines
+        .iter()
+        .map(|line| line.proofs.iter().map(ProbeId::as_str).collect())
+        .collect();
+    assert_eq!(proofs, [vec!["a/call", "a/call@4g"], vec!["a/call@4g"]]);
+    assert_eq!(loaded.plant.places.main.as_str(), "salle");
+    assert_eq!(loaded.plant.places.quorum, 2);
+    let elsewhere = &loaded.settings.elsewhere[0];
+    assert_eq!(elsewhere.name, "4g");
+    assert_eq!(elsewhere.local.to_string(), "192.0.2.9");
+    assert_eq!(elsewhere.media_ports, loaded.settings.vantage.media_ports);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn a_place_that_leads_nowhere_is_refused() {
+    check(
+        "probes = [\"ping\", { kind = \"ssh\", vantage = [\"4h\", \"vpn\", \"vpn\"] }, \
+         { kind = \"plugin\", command = \"/p\", vantage = [\"vpn\"] }]\n\
+         [vantage]\nname = \"salle\"\nlocal = \"192.0.2.5\"\nquorum = 7\nmedia = 1\n\
+         [vantage.4g]\n[vantage.vpn]\nlocal = \"192.0.2.5\"\n[vantage.salle]\nlocal = \"192.0.2.6\"\n\
+         [vantage.x]\nlocal = \"0.0.0.0\"",
+        &[],
+    );
+}
+
+#[test]
+fn calls_from_every_place_count_for_the_trunk() {
+    check(
+        "vantage = [\"vigie\", \"4g\"]\nprobes = [{ kind = \"call\", number = \"0199001199\", every = \"1m\" }]\n\
+         [vantage.4g]\nlocal = \"192.0.2.9\"",
+        &[],
+    );
+}

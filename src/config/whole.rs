@@ -96,14 +96,16 @@ fn report_cycle(start: &str, arrows: &BTreeMap<&str, Vec<&At<String>>>, context:
 
 fn judge_probe_ids(targets: &[ReadTarget], context: &Context<'_>) {
     for read in targets {
-        let mut seen = BTreeSet::new();
+        // The same entry for another place is no other probe.
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for probe in &read.probes {
-            if !seen.insert(probe.probe.id.as_str()) {
+            let begins = probe.span.start;
+            if *seen.entry(probe.probe.id.check()).or_insert(begins) != begins {
                 context.findings.wrong(
                     &probe.span,
                     format!(
                         "two probes are called {:?}; give one of them name = \"…\"",
-                        probe.probe.id.as_str()
+                        probe.probe.id.check()
                     ),
                 );
             }
@@ -186,12 +188,18 @@ fn judge_line(line: &ReadLine, targets: &[ReadTarget], context: &Context<'_>) {
     let call_ids: Vec<&str> = calls(targets)
         .map(|(read, _)| read.probe.id.as_str())
         .collect();
+    let mut checks: Vec<&str> = calls(targets)
+        .map(|(read, _)| read.probe.id.check())
+        .collect();
+    checks.dedup();
     for proof in &line.proofs {
         let id = proof.value.as_str();
-        if !call_ids.contains(&id) {
+        if !call_ids.contains(&id) && !checks.contains(&id) {
+            let mut known = checks.clone();
+            known.extend(&call_ids);
             context.findings.missing(
                 &proof.span,
-                format!("no call is called {id:?}; {}", instead(id, &call_ids)),
+                format!("no call is called {id:?}; {}", instead(id, &known)),
             );
         }
     }

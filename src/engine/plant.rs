@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::settings::Channel;
+use crate::health::Places;
 use crate::id::{LineId, ProbeId, Seed, TargetId, TrunkId};
 use crate::probe::Check;
 use crate::probe::icmp::Expect;
@@ -23,6 +24,8 @@ pub struct Plant {
     pub terms: Terms,
     /// Who is told of incidents, and how.
     pub alerts: Vec<Channel>,
+    /// Where it is watched from.
+    pub places: Places,
 }
 
 /// How much of a trunk is ours.

@@ -85,6 +85,7 @@ impl Engine {
             last_proof: self.last_proof(&subject),
             answered_by: standing.answered_by,
             failure: standing.failure,
+            seen_from: standing.seen_from,
         }
     }
 
@@ -107,6 +108,7 @@ impl Engine {
             last_proof: self.last_proof(&subject),
             failure: standing.failure,
             because_of: standing.because_of,
+            seen_from: standing.seen_from,
             probes: target
                 .probes
                 .iter()

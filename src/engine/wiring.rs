@@ -78,6 +78,7 @@ pub(super) fn health(plant: &Plant) -> health::Settings {
         is_call: is_call(probe),
     };
     health::Settings {
+        places: plant.places.clone(),
         targets: plant
             .targets
             .iter()
@@ -145,7 +146,11 @@ const DAY_AND_NIGHT: &str = "HNO";
 
 /// What rests on what, for incidents.
 pub(super) fn topology(plant: &Plant) -> Topology {
-    let mut topology = Topology::default();
+    let several = probes(plant).any(|probe| probe.id.vantage().is_some());
+    let mut topology = Topology {
+        main: several.then(|| plant.places.main.clone()),
+        ..Topology::default()
+    };
     for target in &plant.targets {
         let parents = target.parents.clone();
         topology.targets.insert(target.id.clone(), parents);

@@ -154,11 +154,7 @@ fn gateway(
 
 /// Without any oracle the hints decide together: down only if all that see say so.
 fn hints_alone(hints: &[&Record]) -> Option<Judgement> {
-    let seeing: Vec<&Record> = hints
-        .iter()
-        .copied()
-        .filter(|hint| hint.state.word() != Word::Blind)
-        .collect();
+    let seeing = seeing(hints);
     if seeing.is_empty() {
         return worst(hints);
     }
@@ -170,39 +166,42 @@ fn hints_alone(hints: &[&Record]) -> Option<Judgement> {
     Some(judged)
 }
 
-/// The word of a line by its calls, and who answered. `serving` names the PBX of a signature, the
-/// normal one being `normal`.
-pub(super) fn line(
-    calls: &[&Record],
-    serving: impl Fn(&str) -> Option<String>,
-    normal: Option<&str>,
-) -> (Option<Judgement>, Option<String>) {
-    let seeing: Vec<&Record> = calls
-        .iter()
-        .copied()
-        .filter(|call| call.state.word() != Word::Blind)
-        .collect();
+/// The word of a line by its calls from one place.
+pub(super) fn calls(calls: &[&Record]) -> Option<Judgement> {
+    let seeing = seeing(calls);
     if seeing.is_empty() {
-        return (worst(calls), None);
+        return worst(calls);
     }
-    let answering = seeing.iter().find(|call| call.state.word() != Word::Down);
-    let answered_by = answering
-        .and_then(|call| call.last_signature.as_deref())
-        .and_then(serving);
-    let Some(mut judged) = worst(&seeing) else {
-        return (None, answered_by);
-    };
-    if judged.word == Word::Down && answering.is_some() {
+    let mut judged = worst(&seeing)?;
+    if judged.word == Word::Down && seeing.iter().any(|call| call.state.word() != Word::Down) {
         judged.word = Word::Degraded;
     }
-    if let (Word::Good | Word::Degraded, Some(by), Some(normal)) =
-        (judged.word, answered_by.as_deref(), normal)
-        && by != normal
-    {
+    Some(judged)
+}
+
+/// Who answered, by the first call that passes; `serving` names the PBX of a signature.
+pub(super) fn answering(
+    calls: &[&Record],
+    serving: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let seeing = seeing(calls);
+    let answering = seeing.iter().find(|call| call.state.word() != Word::Down);
+    answering
+        .and_then(|call| call.last_signature.as_deref())
+        .and_then(serving)
+}
+
+/// A line that passes calls is worse than usual when `by` takes them, and not `normal`.
+pub(super) fn put_on_backup(judged: &mut Judgement, by: &str, normal: &str) {
+    if matches!(judged.word, Word::Good | Word::Degraded) {
         judged.word = Word::Degraded;
         judged.failure = Some(served_by_backup(by, normal));
     }
-    (Some(judged), answered_by)
+}
+
+fn seeing<'r>(records: &[&'r Record]) -> Vec<&'r Record> {
+    let sees = |record: &&Record| record.state.word() != Word::Blind;
+    records.iter().copied().filter(sees).collect()
 }
 
 /// The line is answered, by another PBX than the normal one.

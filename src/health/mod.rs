@@ -7,6 +7,7 @@
 mod flap;
 mod judge;
 mod parents;
+mod places;
 pub mod record;
 pub mod replay;
 mod sight;
@@ -17,12 +18,13 @@ mod topology;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::id::{LineId, ProbeId, TargetId};
+use crate::id::{LineId, ProbeId, TargetId, VantageId};
 use crate::probe::{Failure, Word};
 use crate::time::{Instant, Now, Utc};
 use flap::Flap;
 pub use judge::SERVED_BY_BACKUP;
 use judge::{Behind, Judgement};
+pub use places::{Places, QUORUM, SEEN_FROM_SOME_PLACES};
 pub use record::{Record, Seen};
 use standing::{Change, Standing, Subject};
 use state::{Event, State};
@@ -40,6 +42,7 @@ const UNBORN: Utc = Utc(0);
 /// What is judged, and how it hangs together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
+    pub places: Places,
     pub targets: Vec<TargetSettings>,
     pub lines: Vec<LineSettings>,
 }
@@ -91,6 +94,7 @@ pub enum Effect {
 
 #[derive(Clone, Debug)]
 pub struct Health {
+    places: Places,
     topology: Topology,
     probes: BTreeMap<ProbeId, Record>,
     subjects: BTreeMap<Subject, Judged>,
@@ -117,10 +121,30 @@ struct Judged {
     again_at: Option<Instant>,
 }
 
+/// What the probes say of a target or line, and who of several places sees it so.
+#[derive(Clone, Debug)]
+struct Opinion {
+    judgement: Judgement,
+    answered_by: Option<String>,
+    /// Empty where there is but one place.
+    seen_from: BTreeMap<VantageId, Word>,
+}
+
+impl Opinion {
+    const fn alone(judgement: Judgement) -> Self {
+        Self {
+            judgement,
+            answered_by: None,
+            seen_from: BTreeMap::new(),
+        }
+    }
+}
+
 impl Health {
     #[must_use]
     pub fn new(now: Now, settings: Settings) -> Self {
         let mut health = Self {
+            places: Places::default(),
             topology: Topology::default(),
             probes: BTreeMap::new(),
             subjects: BTreeMap::new(),
@@ -166,6 +190,7 @@ impl Health {
         self.stale.clear();
         self.again.clear();
         self.topology = Topology::new(&settings);
+        self.places = settings.places;
         for target in settings.targets {
             let every = target.probes.iter().map(|probe| probe.every).min();
             self.keep(&mut old_subjects, Subject::Target(target.id), every);
@@ -336,9 +361,10 @@ impl Health {
         for id in oracles {
             let oracle = &self.probes[&id];
             let corroborated = oracle.state.step(Event::Corroborated).state != oracle.state
-                && hints
-                    .iter()
-                    .any(|hint| self.probes[hint].corroborates(oracle));
+                // From another place a hint may fail for a reason of that place.
+                && hints.iter().any(|hint| {
+                    hint.vantage() == id.vantage() && self.probes[hint].corroborates(oracle)
+                });
             if corroborated {
                 self.effects
                     .push_back(Effect::Corroborated { probe: id.clone() });
@@ -426,13 +452,14 @@ impl Health {
     }
 
     fn judge_one(&mut self, now: Now, subject: &Subject) -> bool {
-        let (judgement, answered_by) = match subject {
-            Subject::Target(id) => (self.judge_target(now.instant, id), None),
-            Subject::Line(id) => self.judge_line(id),
+        let opinion = match subject {
+            Subject::Target(id) => self.judge_target(now.instant, id),
+            Subject::Line(id) => self.judge_line(now.instant, id),
         };
-        let (Some(judgement), Some(judged)) = (judgement, self.subjects.get(subject)) else {
+        let (Some(opinion), Some(judged)) = (opinion, self.subjects.get(subject)) else {
             return false;
         };
+        let judgement = opinion.judgement;
         let mut judged = judged.clone();
         let mut next = judged.standing.clone();
         let explanation = self.explanation(now.instant, subject, &judgement, &judged);
@@ -450,6 +477,7 @@ impl Health {
         // The words of a failure vary from run to run ("after 2001 ms"): those of its beginning stay.
         let same_story = next.word == judged.standing.word
             && next.confirmed == judged.standing.confirmed
+            && opinion.seen_from == judged.standing.seen_from
             && code(next.failure.as_ref()) == code(judgement.failure.as_ref());
         if !same_story {
             next.failure.clone_from(&judgement.failure);
@@ -458,7 +486,8 @@ impl Health {
             next.failure = None;
         }
         next.because_of = explanation.because_of;
-        next.answered_by = answered_by;
+        next.answered_by = opinion.answered_by;
+        next.seen_from = opinion.seen_from;
         if judged.standing.swings_to(&next) {
             judged.flap.swing(now.instant);
         }
@@ -543,15 +572,6 @@ impl Health {
         }
     }
 
-    fn judge_target(&self, now: Instant, id: &TargetId) -> Option<Judgement> {
-        let probes: Vec<_> = self
-            .topology
-            .probes_of(id)
-            .map(|probe| (self.topology.part(probe), &self.probes[probe]))
-            .collect();
-        judge::target(&probes, self.behind(id), now)
-    }
-
     fn behind(&self, gateway: &TargetId) -> Behind {
         let mut pbxs = self
             .topology
@@ -571,23 +591,6 @@ impl Health {
             (false, true) => Behind::Unsettled,
             (false, false) => Behind::Answering,
         }
-    }
-
-    fn judge_line(&self, id: &LineId) -> (Option<Judgement>, Option<String>) {
-        let Some(line) = self.topology.line(id) else {
-            return (None, None);
-        };
-        let calls: Vec<&Record> = line
-            .proofs
-            .iter()
-            .filter_map(|probe| self.probes.get(probe))
-            .collect();
-        let serving = |signature: &str| {
-            let known = line.signatures.iter().find(|(dtmf, _)| dtmf == signature);
-            known.map(|(_, pbx)| pbx.clone())
-        };
-        let normal = line.signatures.first().map(|(_, pbx)| pbx.as_str());
-        judge::line(&calls, serving, normal)
     }
 
     fn standing_of(&self, target: &TargetId) -> Option<&Standing> {

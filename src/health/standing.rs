@@ -1,10 +1,11 @@
 //! The state of a target or a line as people see it, and its changes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{LineId, TargetId};
+use crate::id::{LineId, TargetId, VantageId};
 use crate::probe::{Failure, Word};
 use crate::time::Utc;
 
@@ -45,6 +46,9 @@ pub struct Standing {
     /// For a line: the PBX that answered the last good call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
+    /// What each place sees of it, where it is asked from several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen_from: BTreeMap<VantageId, Word>,
 }
 
 impl Standing {
@@ -59,6 +63,7 @@ impl Standing {
             failure: None,
             because_of: None,
             answered_by: None,
+            seen_from: BTreeMap::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::IncidentId;
 use super::book::{Book, Incident, State};
 use super::span::{Bounds, Span};
 use crate::health::standing::{Standing, Subject};
-use crate::id::{LineId, ProbeId, TargetId};
+use crate::id::{LineId, ProbeId, TargetId, VantageId};
 use crate::time::Utc;
 
 /// What rests on what.
@@ -20,6 +20,9 @@ pub struct Topology {
     pub lines: BTreeMap<LineId, Resting>,
     /// Each probe and its target.
     pub probes: BTreeMap<ProbeId, TargetId>,
+    /// The place of probes that name none, where it is watched from several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<VantageId>,
 }
 
 /// What a line rests on.
@@ -141,6 +144,14 @@ impl Topology {
             .into_iter()
             .chain(lines.map(|(id, _)| Subject::Line(id.clone())))
             .collect()
+    }
+
+    /// Where a probe is asked from; `None` where there is but one place.
+    pub(super) fn place_of(&self, probe: &ProbeId) -> Option<VantageId> {
+        probe
+            .vantage()
+            .map(VantageId::from)
+            .or_else(|| self.main.clone())
     }
 
     pub(super) fn probes_of<'t>(

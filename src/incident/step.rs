@@ -1,10 +1,13 @@
 //! What the engine decides about incidents; each decision is a fact of its own.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::IncidentId;
 use super::span::Bounds;
 use crate::health::standing::Subject;
+use crate::id::VantageId;
 use crate::probe::{Failure, Word};
 use crate::time::Utc;
 
@@ -63,4 +66,7 @@ pub struct Failed {
     pub start: Bounds,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What each place saw, where it is watched from several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen_from: BTreeMap<VantageId, Word>,
 }

@@ -11,9 +11,9 @@ use super::book::{Book, Incident, State};
 use super::cause::{Place, Topology};
 use super::span::Bounds;
 use super::step::{Failed, Step, What};
-use crate::health::SERVED_BY_BACKUP;
 use crate::health::standing::{Change, Standing, Subject};
-use crate::id::ProbeId;
+use crate::health::{SEEN_FROM_SOME_PLACES, SERVED_BY_BACKUP};
+use crate::id::{ProbeId, VantageId};
 use crate::probe::Word;
 use crate::time::Utc;
 
@@ -24,6 +24,9 @@ pub const RELAPSE_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// take one lucky call for the end of an outage; their first is the end all the same.
 const PROOF_CALLS: u32 = 3;
 const PROOF_SPAN: Duration = Duration::from_secs(120);
+/// And the places that they come from, of those that call the line and see. From one alone, a line that only that
+/// place reaches would be restored.
+const PROOF_PLACES: usize = 2;
 
 /// Nobody watched for longer than this: what happened meanwhile is not known. A restart takes less.
 const GAP: Duration = Duration::from_secs(20);
@@ -64,11 +67,13 @@ struct Tracked {
     passed: Proof,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Proof {
     calls: u32,
     first: Utc,
     last: Utc,
+    /// The places that they were made from.
+    places: BTreeSet<Option<VantageId>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,6 +146,7 @@ impl Watch {
         if run.word == Word::Good {
             runs.last_good = Some(run.sent);
         }
+        let place = self.topology.place_of(run.probe);
         for subject in self.topology.subjects_of(run.probe) {
             let is_line = matches!(subject, Subject::Line(_));
             let Some(tracked) = self.subjects.get_mut(&subject) else {
@@ -150,8 +156,17 @@ impl Watch {
                 tracked.unseen_from = None;
             }
             if is_line && run.word != Word::Blind {
-                tracked.passed.hear(run.sent, run.word != Word::Down);
-                tracked.good.hear(run.sent, run.word == Word::Good);
+                let proves_nothing = place
+                    .as_ref()
+                    .is_some_and(|place| tracked.is_suspect(place));
+                for (proof, holds) in [
+                    (&mut tracked.passed, run.word != Word::Down),
+                    (&mut tracked.good, run.word == Word::Good),
+                ] {
+                    if holds || !proves_nothing {
+                        proof.hear(run.sent, place.as_ref(), holds);
+                    }
+                }
                 self.undecided.insert(subject);
             }
         }
@@ -275,7 +290,7 @@ impl Watch {
         match (word, holding, open) {
             (Word::Blind, _, _) | (Word::Good, _, None) => None,
             (Word::Good, Some(incident), Some(span)) => {
-                let confirmed = tracked.confirmed(subject, tracked.good)?;
+                let confirmed = self.confirmed(subject, tracked, &tracked.good)?;
                 let end = self.end(subject, tracked, span.start);
                 let what = What::Restored { end, confirmed };
                 step(incident.id, tracked.fact, what)
@@ -283,7 +298,7 @@ impl Watch {
             (_, Some(_), Some(span)) if span.word == word => None,
             (_, Some(incident), Some(span)) => {
                 if word == Word::Degraded {
-                    tracked.confirmed(subject, tracked.passed)?;
+                    self.confirmed(subject, tracked, &tracked.passed)?;
                 }
                 let mut failed = self.failed(subject, tracked);
                 if word == Word::Degraded {
@@ -331,6 +346,7 @@ impl Watch {
                 latest: at,
             },
             failure: tracked.standing.failure.clone(),
+            seen_from: tracked.standing.seen_from.clone(),
         }
     }
 
@@ -351,6 +367,35 @@ impl Watch {
             earliest: tracked.unseen_from.map_or(at, |unseen| unseen.min(at)),
             latest: at,
         }
+    }
+
+    /// When it was sure that it works; `None` while it is not.
+    fn confirmed(&self, subject: &Subject, tracked: &Tracked, proof: &Proof) -> Option<Utc> {
+        match subject {
+            Subject::Target(_) => Some(tracked.at),
+            Subject::Line(_) => {
+                let sure = proof.calls >= PROOF_CALLS
+                    && proof.last.since(proof.first) >= PROOF_SPAN
+                    && proof.places.len() >= self.places_needed(subject, tracked);
+                sure.then_some(proof.last)
+            }
+        }
+    }
+
+    /// From how many places the calls must come that prove this line.
+    fn places_needed(&self, subject: &Subject, tracked: &Tracked) -> usize {
+        let calling: BTreeSet<_> = self
+            .topology
+            .probes_of(subject)
+            .map(|probe| self.topology.place_of(probe))
+            .filter(|place| {
+                let word = place
+                    .as_ref()
+                    .and_then(|place| tracked.standing.seen_from.get(place));
+                word != Some(&Word::Blind)
+            })
+            .collect();
+        calling.len().clamp(1, PROOF_PLACES)
     }
 
     /// The run that was stamped so.
@@ -377,32 +422,33 @@ fn last_failed(
 }
 
 impl Tracked {
-    /// What counts for incidents: a line that its reserve answers takes calls.
+    /// What counts for incidents: a line that its reserve answers takes calls, and what fails from too few places
+    /// works.
     fn word(&self) -> Word {
+        let works = |code: &str| [SERVED_BY_BACKUP, SEEN_FROM_SOME_PLACES].contains(&code);
         let failure = self.standing.failure.as_ref();
-        let is_served = failure.is_some_and(|failure| failure.code == SERVED_BY_BACKUP);
-        if self.standing.word == Word::Degraded && is_served {
+        if self.standing.word == Word::Degraded
+            && failure.is_some_and(|failure| works(&failure.code))
+        {
             Word::Good
         } else {
             self.standing.word
         }
     }
 
-    /// When it was sure that it works; `None` while it is not.
-    fn confirmed(&self, subject: &Subject, proof: Proof) -> Option<Utc> {
-        match subject {
-            Subject::Target(_) => Some(self.at),
-            Subject::Line(_) => {
-                let sure =
-                    proof.calls >= PROOF_CALLS && proof.last.since(proof.first) >= PROOF_SPAN;
-                sure.then_some(proof.last)
-            }
-        }
+    /// It works, and not from this place: a failure there proves nothing.
+    fn is_suspect(&self, place: &VantageId) -> bool {
+        let disputed = self
+            .standing
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.code == SEEN_FROM_SOME_PLACES);
+        disputed && self.standing.seen_from.get(place) != Some(&Word::Good)
     }
 }
 
 impl Proof {
-    fn hear(&mut self, sent: Utc, holds: bool) {
+    fn hear(&mut self, sent: Utc, place: Option<&VantageId>, holds: bool) {
         if !holds {
             *self = Self::default();
             return;
@@ -412,5 +458,6 @@ impl Proof {
         }
         self.calls = self.calls.saturating_add(1);
         self.last = sent;
+        self.places.insert(place.cloned());
     }
 }

@@ -1,11 +1,12 @@
 //! What every HTTP request of ours needs, of a probe and of an alert: where a URL leads, and a connection to it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::Uri;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::leave;
 use crate::probe::socket::SocketFault;
 
 /// Where one request goes.
@@ -51,12 +52,14 @@ impl Target {
     }
 }
 
-/// Connects to the first address that answers before `end`; `trying` hears of each.
+/// Connects to the first address that answers before `end`, from `local` or where the kernel chooses; `trying` hears
+/// of each.
 ///
 /// # Errors
 /// The first fault that accuses the far end.
 pub(super) async fn connect(
     addresses: &[SocketAddr],
+    local: Option<IpAddr>,
     end: Instant,
     mut trying: impl FnMut(SocketAddr),
 ) -> Result<TcpStream, SocketFault> {
@@ -66,7 +69,7 @@ pub(super) async fn connect(
         // An address that swallows packets must leave time for the next one.
         let left = end.saturating_duration_since(Instant::now());
         let others = u32::try_from(addresses.len() - n).unwrap_or(u32::MAX);
-        match tokio::time::timeout(left / others, TcpStream::connect(address)).await {
+        match tokio::time::timeout(left / others, leave::connect(local, *address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             // The first fault that accuses them stays: no route to IPv6 is usual and says nothing.
             Ok(Err(error)) => match SocketFault::of(&error) {

@@ -14,6 +14,7 @@ pub mod file;
 mod http;
 pub mod impair;
 pub mod lab;
+pub mod leave;
 pub mod notify;
 pub mod prober;
 pub mod prompts;

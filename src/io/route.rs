@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::config_file;
 use super::dns::Resolver;
+use super::leave::Own;
 use crate::calls::script::{Credentials, Route, Task};
 use crate::probe::task::Sip;
 use crate::probe::{Blame, Failure};
@@ -20,8 +21,8 @@ struct Where {
     port: Option<u16>,
 }
 
-/// The task of a probe, ready for a shard. `local` is the own address, port 0 for any; unspecified lets the
-/// kernel choose. `fresh`: by a flow of its own; `ladder`: record every message.
+/// The task of a probe, ready for a shard. `own` is the address it leaves from; unspecified lets the kernel
+/// choose. `fresh`: by a flow of its own; `ladder`: record every message.
 ///
 /// # Errors
 /// When the call could ring an emergency service; and faults of our own: a name that cannot be resolved, no
@@ -29,12 +30,12 @@ struct Where {
 pub async fn prepare(
     resolver: &Resolver,
     sip: Sip<'_>,
-    local: SocketAddr,
+    own: Own,
     fresh: bool,
     ladder: bool,
 ) -> Result<Task, Failure> {
     guard(sip)?;
-    let route = route(resolver, sip, local, fresh).await?;
+    let route = route(resolver, sip, own, fresh).await?;
     Ok(sip.task(route, credentials(sip)?, ladder))
 }
 
@@ -52,12 +53,7 @@ fn guard(sip: Sip<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn route(
-    resolver: &Resolver,
-    sip: Sip<'_>,
-    local: SocketAddr,
-    fresh: bool,
-) -> Result<Route, Failure> {
+async fn route(resolver: &Resolver, sip: Sip<'_>, own: Own, fresh: bool) -> Result<Route, Failure> {
     let (uri, proxy) = sip.destination();
     let transport = sip.transport();
     let place = destination(uri, proxy).map_err(|words| ours("bad_uri", words))?;
@@ -75,7 +71,7 @@ async fn route(
             format!("{} has no address; look at its DNS records", place.host),
         )
     })?;
-    let local = own_address(local, first.peer).map_err(|words| ours("no_route", words))?;
+    let local = own_address(own, first.peer).map_err(|words| ours("no_route", words))?;
     Ok(Route {
         transport: first.transport,
         peer: first.peer,
@@ -121,7 +117,18 @@ fn destination(uri: &str, proxy: Option<&str>) -> Result<Where, String> {
 
 /// The address that packets to `peer` leave from. Connecting a UDP socket sends nothing; it makes the
 /// kernel look into its routes.
-fn own_address(local: SocketAddr, peer: SocketAddr) -> Result<SocketAddr, String> {
+fn own_address(own: Own, peer: SocketAddr) -> Result<SocketAddr, String> {
+    let local = match own {
+        Own::Preferred(local) => local,
+        Own::Only(local) if local.is_ipv4() == peer.is_ipv4() => {
+            return Ok(SocketAddr::new(local, 0));
+        }
+        Own::Only(local) => {
+            return Err(format!(
+                "{peer} cannot be asked from {local}: one is IPv4, the other IPv6"
+            ));
+        }
+    };
     if !local.ip().is_unspecified() && local.is_ipv4() == peer.is_ipv4() {
         return Ok(local);
     }
@@ -190,8 +197,23 @@ mod tests {
     fn an_unspecified_address_becomes_the_one_the_kernel_uses() {
         let peer = SocketAddr::from(([127, 0, 1, 10], 5060));
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
-        assert!(own_address(any, peer).unwrap().ip().is_loopback());
+        assert!(
+            own_address(Own::Preferred(any), peer)
+                .unwrap()
+                .ip()
+                .is_loopback()
+        );
         let given = SocketAddr::from(([127, 0, 0, 9], 5099));
-        assert_eq!(own_address(given, peer).unwrap(), given);
+        assert_eq!(own_address(Own::Preferred(given), peer).unwrap(), given);
+    }
+
+    #[test]
+    fn from_a_place_nothing_leaves_by_another_way() {
+        let peer = SocketAddr::from(([127, 0, 1, 10], 5060));
+        let place = IpAddr::from([127, 0, 0, 9]);
+        let found = own_address(Own::Only(place), peer);
+        assert_eq!(found, Ok(SocketAddr::new(place, 0)));
+        let other: IpAddr = Ipv6Addr::LOCALHOST.into();
+        assert!(own_address(Own::Only(other), peer).is_err());
     }
 }

@@ -133,6 +133,7 @@ pub fn plant(seed: u64, pace: Pace, edition: Edition) -> Plant {
         }],
         trunks: Vec::new(),
         alerts: channels(),
+        places: crate::health::Places::default(),
         terms: terms(),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn own_addresses_of(prefix: &str, absent: &[u8]) {
     }
 }
 
-pub(super) fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     let done = Command::new("ip")
         .args(arguments)
         .status()

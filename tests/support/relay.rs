@@ -132,7 +132,11 @@ pub(crate) struct Receivers {
 impl Receivers {
     pub(crate) fn open(count: u32, range: RangeInclusive<u16>) -> Self {
         let rest = Duration::from_secs(5);
-        let media_ports = MediaPorts { range, rest };
+        let media_ports = MediaPorts {
+            range,
+            rest,
+            ..MediaPorts::default()
+        };
         let mut sockets = Sockets::new(&Settings {
             media_ports,
             ..Settings::default()

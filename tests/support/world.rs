@@ -140,6 +140,15 @@ impl World {
         }
     }
 
+    /// How everything meets this place from now on; `None` is the main one.
+    pub(crate) fn from_place(&mut self, place: Option<&str>, far: &FarEnd) {
+        for probe in self.plant.targets.iter().flat_map(|target| &target.probes) {
+            if probe.id.vantage() == place {
+                self.far.insert(probe.id.clone(), far.clone());
+            }
+        }
+    }
+
     /// The very next runs of this probe are met so, one after the other.
     pub(crate) fn next_runs(&mut self, probe: &str, met: &[FarEnd]) {
         let runs = self.next_runs.entry(probe.into()).or_default();
@@ -578,7 +587,32 @@ pub(crate) fn telephony(seed: u64) -> Plant {
         trunks: Vec::new(),
         terms: Terms::default(),
         alerts: Vec::new(),
+        places: vigie::health::Places::default(),
     }
+}
+
+/// The same, and every probe is asked from these places too.
+pub(crate) fn watched_also_from(mut plant: Plant, places: &[&str]) -> Plant {
+    for target in &mut plant.targets {
+        let probes = std::mem::take(&mut target.probes);
+        for probe in probes {
+            let elsewhere = places.iter().map(|place| Probe {
+                id: probe.id.at(place),
+                ..probe.clone()
+            });
+            let all: Vec<Probe> = std::iter::once(probe.clone()).chain(elsewhere).collect();
+            target.probes.extend(all);
+        }
+    }
+    for line in &mut plant.lines {
+        let proofs = std::mem::take(&mut line.proofs);
+        for proof in proofs {
+            let elsewhere: Vec<ProbeId> = places.iter().map(|place| proof.at(place)).collect();
+            line.proofs.push(proof);
+            line.proofs.extend(elsewhere);
+        }
+    }
+    plant
 }
 
 fn pbx(id: &str) -> Target {

@@ -21,6 +21,7 @@ use crate::engine::plant::Plant;
 use crate::id::ProbeId;
 use crate::io::beats::Beats;
 use crate::io::evidence::{self, Evidence};
+use crate::io::leave::Own;
 use crate::io::prompts::{self, Shelf};
 use crate::io::shard::{Event, MediaPorts, Refused, ShardHandle, Trust};
 use crate::io::{clock, dns, prober, route};
@@ -45,8 +46,8 @@ pub(super) struct Jobs {
     faults: BTreeSet<String>,
     /// When the shard ended, if it did.
     ended: Option<Instant>,
-    /// Own address of SIP probes.
-    local: SocketAddr,
+    /// Where probes leave from.
+    settings: config::Settings,
     shelf: Shelf,
     /// The announcements that the plant names.
     prompts: prompts::Loaded,
@@ -122,6 +123,11 @@ impl Jobs {
         let shard_settings = shard::Settings {
             media_ports: MediaPorts {
                 range: settings.vantage.media_ports.clone(),
+                elsewhere: settings
+                    .elsewhere
+                    .iter()
+                    .map(|place| (place.local, place.media_ports.clone()))
+                    .collect(),
                 ..MediaPorts::default()
             },
             trust: settings
@@ -145,7 +151,7 @@ impl Jobs {
             shard: Some(Shard { handle, events }),
             faults: BTreeSet::new(),
             ended: None,
-            local: SocketAddr::new(settings.vantage.local, 0),
+            settings: settings.clone(),
             shelf: Shelf::new(settings.prompt_directory()),
             prompts: prompts::Loaded::new(),
             reloads: 0,
@@ -219,10 +225,18 @@ impl Jobs {
             });
             return;
         }
+        let place = self.settings.place_of(&probe);
         if Sip::of(&check).is_none() {
             let prober = Arc::clone(&self.prober);
+            let local = place.map(|place| place.map(|place| place.local));
             self.tasks.spawn(async move {
-                let ran = prober.run(check, timeout).await;
+                let ran = match local {
+                    Some(local) => prober.run(check, timeout, local).await,
+                    None => prober::Ran {
+                        sent: clock::now().utc,
+                        verdict: Verdict::down(unknown_place(&probe)),
+                    },
+                };
                 Ready::Ran { run, probe, ran }
             });
             return;
@@ -231,29 +245,40 @@ impl Jobs {
         let job = JobId(run.0);
         let placed = Placed {
             run,
-            probe,
+            probe: probe.clone(),
             check: Arc::clone(&check),
             begun: now.utc,
             end: now.instant + timeout + GRACE,
         };
         self.calls.insert(job, placed);
+        let own = match place {
+            Some(Some(place)) => Ok(Own::Only(place.local)),
+            Some(None) => Ok(Own::Preferred(SocketAddr::new(
+                self.settings.vantage.local,
+                0,
+            ))),
+            None => Err(unknown_place(&probe)),
+        };
         let unusable = self.prompt(&check).and_then(|loaded| loaded.as_ref().err());
-        if let Some(words) = unusable.cloned() {
-            // A call that nobody could judge need not be placed.
-            self.tasks.spawn(async move {
-                let failure = Failure::new(Blame::Ours, "no_prompt_reference", words);
-                Ready::Routed {
-                    job,
-                    task: Err(failure),
-                }
-            });
-            return;
-        }
+        // A call that nobody could judge need not be placed.
+        let unusable =
+            unusable.map(|words| Failure::new(Blame::Ours, "no_prompt_reference", words.clone()));
+        let own = match (own, unusable) {
+            (Ok(own), None) => own,
+            (Err(failure), _) | (Ok(_), Some(failure)) => {
+                self.tasks.spawn(async move {
+                    Ready::Routed {
+                        job,
+                        task: Err(failure),
+                    }
+                });
+                return;
+            }
+        };
         let resolver = self.resolver.clone();
-        let local = self.local;
         self.tasks.spawn(async move {
             let sip = Sip::of(&check).expect("only SIP probes are routed");
-            let task = route::prepare(&resolver, sip, local, confirm, false).await;
+            let task = route::prepare(&resolver, sip, own, confirm, false).await;
             Ready::Routed {
                 job,
                 task: task.map(Box::new),
@@ -517,6 +542,18 @@ impl Case {
             evidence,
         }
     }
+}
+
+/// A reload may name a place that was not there at the start.
+fn unknown_place(probe: &ProbeId) -> Failure {
+    Failure::new(
+        Blame::Ours,
+        "unknown_vantage",
+        format!(
+            "vantage point {:?} was not in the file when the service started: restart the service",
+            probe.vantage().unwrap_or_default()
+        ),
+    )
 }
 
 /// The code of the fault that the thread of the calls has ended.

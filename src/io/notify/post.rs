@@ -43,7 +43,7 @@ impl Senders {
         let end = Instant::now() + post.timeout;
         let addresses = self.addresses(&target).await?;
         let mut tried = addresses[0];
-        let stream = http::connect(&addresses, end, |address| tried = address)
+        let stream = http::connect(&addresses, None, end, |address| tried = address)
             .await
             .map_err(|fault| {
                 Failure::passing(fault.failure(&tried.to_string(), post.timeout).words)

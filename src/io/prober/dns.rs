@@ -7,16 +7,17 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{Message, MessageType, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 
 use super::Deadline;
+use crate::io::leave;
 use crate::probe::dns::{Code, Record, Seen, Settings};
 use crate::probe::socket::SocketFault;
 
 /// A lost datagram is asked for again after this; a dead server stays silent for all of them.
 const RETRY: Duration = Duration::from_millis(500);
 
-pub(super) async fn fetch(settings: &Settings, timeout: Duration) -> Seen {
+pub(super) async fn fetch(settings: &Settings, timeout: Duration, local: Option<IpAddr>) -> Seen {
     let deadline = Deadline::after(timeout);
     let name = match Name::from_str(&settings.name) {
         Ok(mut name) => {
@@ -44,6 +45,7 @@ pub(super) async fn fetch(settings: &Settings, timeout: Duration) -> Seen {
         question,
         bytes,
         server: settings.server,
+        local,
         deadline,
     };
     match asked.answer().await {
@@ -71,6 +73,7 @@ struct Asked {
     question: Message,
     bytes: Vec<u8>,
     server: SocketAddr,
+    local: Option<IpAddr>,
     deadline: Deadline,
 }
 
@@ -84,10 +87,10 @@ impl Asked {
     }
 
     async fn by_udp(&self) -> Result<Message, Trouble> {
-        let own = match self.server {
+        let own = self.local.unwrap_or(match self.server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
+        });
         let socket = self.deadline.io(UdpSocket::bind((own, 0))).await?;
         // Connected: only this server is heard, and its host's refusal too.
         self.deadline.io(socket.connect(self.server)).await?;
@@ -115,7 +118,8 @@ impl Asked {
     }
 
     async fn by_tcp(&self) -> Result<Message, Trouble> {
-        let mut stream = self.deadline.io(TcpStream::connect(self.server)).await?;
+        let connecting = leave::connect(self.local, self.server);
+        let mut stream = self.deadline.io(connecting).await?;
         let length = u16::try_from(self.bytes.len()).expect("one question is far below 64 KiB");
         let mut framed = length.to_be_bytes().to_vec();
         framed.extend_from_slice(&self.bytes);
@@ -285,7 +289,7 @@ mod tests {
             ..Settings::new(address, "_ldap._tcp.example.org", record)
         };
         let server = tokio::spawn(serve(udp, tcp, server));
-        let verdict = judge(&settings, &fetch(&settings, timeout).await);
+        let verdict = judge(&settings, &fetch(&settings, timeout, None).await);
         server.abort();
         verdict
     }
@@ -331,10 +335,10 @@ mod tests {
             .local_addr()
             .unwrap();
         let settings = Settings::new(closed, "example.org", Record::A);
-        let verdict = judge(&settings, &fetch(&settings, LONG).await);
+        let verdict = judge(&settings, &fetch(&settings, LONG, None).await);
         assert_eq!(code(&verdict), "connection_refused");
         let settings = Settings::new(closed, "a..b", Record::A);
-        let verdict = judge(&settings, &fetch(&settings, LONG).await);
+        let verdict = judge(&settings, &fetch(&settings, LONG, None).await);
         assert_eq!(verdict.word, Word::Blind);
     }
 }

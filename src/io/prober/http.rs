@@ -26,11 +26,13 @@ use crate::probe::tcp::holds;
 pub(super) async fn fetch(
     settings: &Settings,
     timeout: Duration,
+    local: Option<IpAddr>,
     resolver: &Resolver,
     trust: &trust::Store,
 ) -> Seen {
     let mut fetching = Fetching {
         settings,
+        local,
         resolver,
         trust,
         deadline: Deadline::after(timeout),
@@ -52,6 +54,7 @@ pub(super) async fn fetch(
 
 struct Fetching<'a> {
     settings: &'a Settings,
+    local: Option<IpAddr>,
     resolver: &'a Resolver,
     trust: &'a trust::Store,
     deadline: Deadline,
@@ -100,7 +103,7 @@ impl Fetching<'_> {
         let addresses = self.addresses(target).await?;
         let before = self.deadline.elapsed();
         let peer = &mut self.peer;
-        let connected = http::connect(&addresses, self.deadline.end, |address| {
+        let connected = http::connect(&addresses, self.local, self.deadline.end, |address| {
             *peer = address.to_string();
         });
         let stream = connected.await.map_err(Outcome::Failed)?;
@@ -378,7 +381,7 @@ mod tests {
             ));
             let resolver = resolver().await;
             let trust = trust::Store::new(None);
-            let seen = fetch(&self.settings, timeout, &resolver, &trust).await;
+            let seen = fetch(&self.settings, timeout, None, &resolver, &trust).await;
             server.abort();
             judge(&self.settings, &seen, clock::now().utc)
         }
@@ -548,7 +551,7 @@ mod tests {
         });
         let resolver = resolver().await;
         let trust = trust::Store::new(None);
-        let seen = fetch(&plain.settings, LONG, &resolver, &trust).await;
+        let seen = fetch(&plain.settings, LONG, None, &resolver, &trust).await;
         server.abort();
         let verdict = judge(&plain.settings, &seen, clock::now().utc);
         assert_eq!(code(&verdict), "tls_failed", "{verdict:?}");

@@ -1,10 +1,11 @@
-//! Sends echo requests, for `probe::icmp`: one socket per address family, shared by all targets.
+//! Sends echo requests, for `probe::icmp`: one socket per place and address family, shared by all targets.
 //!
 //! The unprivileged ICMP socket is tried first, then the raw one; which it became is logged once. With
 //! the unprivileged one the kernel chooses the identifier and replies are told apart by target and
 //! sequence number alone, so sequence numbers come from one counter for everybody.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -21,10 +22,12 @@ const PAYLOAD: [u8; 56] = [0x76; 56];
 /// The ICMP sockets, opened when first needed, and again when that failed.
 #[derive(Default)]
 pub(super) struct Pinger {
-    v4: Mutex<Option<Client>>,
-    v6: Mutex<Option<Client>>,
+    clients: Mutex<BTreeMap<Way, Client>>,
     sequence: AtomicU16,
 }
+
+/// The own address, where one is given, and whether the peers are IPv6.
+type Way = (Option<IpAddr>, bool);
 
 impl std::fmt::Debug for Pinger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -33,11 +36,16 @@ impl std::fmt::Debug for Pinger {
 }
 
 impl Pinger {
-    pub(super) async fn fetch(&self, settings: &Settings, timeout: Duration) -> Seen {
+    pub(super) async fn fetch(
+        &self,
+        settings: &Settings,
+        timeout: Duration,
+        local: Option<IpAddr>,
+    ) -> Seen {
         let deadline = Deadline::after(timeout);
         let mut pings = Vec::with_capacity(settings.addresses.len());
         for &address in &settings.addresses {
-            match self.client(address).await {
+            match self.client(address, local).await {
                 Ok(client) => pings.push((address, client)),
                 Err(words) => return Seen::NoSocket { words },
             }
@@ -68,20 +76,29 @@ impl Pinger {
         Seen::Pinged(hosts)
     }
 
-    async fn client(&self, address: IpAddr) -> Result<Client, String> {
-        let (slot, kind) = match address {
-            IpAddr::V4(_) => (&self.v4, ICMP::V4),
-            IpAddr::V6(_) => (&self.v6, ICMP::V6),
+    async fn client(&self, address: IpAddr, local: Option<IpAddr>) -> Result<Client, String> {
+        let kind = match address {
+            IpAddr::V4(_) => ICMP::V4,
+            IpAddr::V6(_) => ICMP::V6,
         };
-        let mut slot = slot.lock().await;
-        if let Some(client) = slot.as_ref() {
+        let mut clients = self.clients.lock().await;
+        let way = (local, address.is_ipv6());
+        if let Some(client) = clients.get(&way) {
             return Ok(client.clone());
         }
-        let client = Client::new(&Config::builder().kind(kind).build())
-            .map_err(|error| error.to_string())?;
+        let config = Config::builder().kind(kind);
+        let config = match local {
+            Some(local) => config.bind(SocketAddr::new(local, 0)),
+            None => config,
+        };
+        let client = Client::new(&config.build()).map_err(|error| match local {
+            Some(local) => format!("cannot ping from {local}: {error}"),
+            None => error.to_string(),
+        })?;
         let raw = client.get_socket().get_type() == socket2::Type::RAW;
-        tracing::info!(family = ?kind, raw, "pinging by {} ICMP socket", if raw { "a raw" } else { "an unprivileged" });
-        Ok(slot.insert(client).clone())
+        tracing::info!(family = ?kind, ?local, raw, "pinging by {} ICMP socket", if raw { "a raw" } else { "an unprivileged" });
+        clients.insert(way, client.clone());
+        Ok(client)
     }
 }
 
@@ -163,7 +180,7 @@ mod tests {
             ])
         };
         let pinger = Pinger::default();
-        let seen = pinger.fetch(&settings, Duration::from_secs(20)).await;
+        let seen = pinger.fetch(&settings, Duration::from_secs(20), None).await;
         let verdict = judge(&settings, &seen);
         // Where no ICMP socket may be had, nothing else than blind is true.
         match seen {

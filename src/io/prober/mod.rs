@@ -16,6 +16,7 @@ pub mod foreign {
     pub use crate::io::trust::not_after;
 }
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,8 +72,14 @@ impl Prober {
     }
 
     /// Runs one check. Needs a tokio runtime; never fails and never takes much longer than `timeout`
-    /// (twice that, when it has to wait for a slot first).
-    pub async fn run(self: Arc<Self>, check: Arc<Check>, timeout: Duration) -> Ran {
+    /// (twice that, when it has to wait for a slot first). `local` is the own address to leave from, if not any;
+    /// a plug-in chooses its own.
+    pub async fn run(
+        self: Arc<Self>,
+        check: Arc<Check>,
+        timeout: Duration,
+        local: Option<IpAddr>,
+    ) -> Ran {
         let slots = match *check {
             Check::Plugin(_) => &self.plugin_slots,
             Check::Call(_)
@@ -96,8 +103,10 @@ impl Prober {
         let started = clock::now();
         let prober = Arc::clone(&self);
         // A task of its own, so that a panic ends this probe and nothing else.
-        let mut task =
-            tokio::spawn(async move { prober.fetch_and_judge(&check, timeout, started.utc).await });
+        let mut task = tokio::spawn(async move {
+            let asking = prober.fetch_and_judge(&check, timeout, local, started.utc);
+            asking.await
+        });
         let verdict = match tokio::time::timeout(timeout + GRACE, &mut task).await {
             Ok(Ok(verdict)) => {
                 blind_if_late(verdict, timeout, clock::instant().since(started.instant))
@@ -123,22 +132,29 @@ impl Prober {
         }
     }
 
-    async fn fetch_and_judge(&self, check: &Check, timeout: Duration, now: Utc) -> Verdict {
+    async fn fetch_and_judge(
+        &self,
+        check: &Check,
+        timeout: Duration,
+        local: Option<IpAddr>,
+        now: Utc,
+    ) -> Verdict {
         match check {
             Check::Icmp(settings) => {
-                probe::icmp::judge(settings, &self.pinger.fetch(settings, timeout).await)
+                let seen = self.pinger.fetch(settings, timeout, local).await;
+                probe::icmp::judge(settings, &seen)
             }
             Check::Tcp(settings) => {
-                probe::tcp::judge(settings, &tcp::fetch(settings, timeout).await)
+                probe::tcp::judge(settings, &tcp::fetch(settings, timeout, local).await)
             }
             Check::Http(settings) => {
                 // Boxed: the state of TLS and redirects would make every probe as large as this one.
-                let fetched = http::fetch(settings, timeout, &self.resolver, &self.trust);
+                let fetched = http::fetch(settings, timeout, local, &self.resolver, &self.trust);
                 let seen = Box::pin(fetched).await;
                 probe::http::judge(settings, &seen, now)
             }
             Check::Dns(settings) => {
-                probe::dns::judge(settings, &dns::fetch(settings, timeout).await)
+                probe::dns::judge(settings, &dns::fetch(settings, timeout, local).await)
             }
             Check::Plugin(settings) => {
                 probe::plugin::judge(settings, &plugin::fetch(settings, timeout).await)
@@ -241,7 +257,7 @@ mod tests {
             std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
         )));
         let ran = Arc::clone(&prober)
-            .run(check, Duration::from_millis(20))
+            .run(check, Duration::from_millis(20), None)
             .await;
         assert_eq!(ran.verdict.word, Word::Blind);
         assert_eq!(ran.verdict.failure.unwrap().code, "too_many_probes");

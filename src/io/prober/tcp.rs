@@ -1,17 +1,19 @@
 //! Connects and listens for a banner, for `probe::tcp`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::Deadline;
+use crate::io::leave;
 use crate::probe::socket::SocketFault;
 use crate::probe::tcp::{BANNER_BYTES_MAX, Ended, Seen, Settings, holds};
 
-pub(super) async fn fetch(settings: &Settings, timeout: Duration) -> Seen {
+pub(super) async fn fetch(settings: &Settings, timeout: Duration, local: Option<IpAddr>) -> Seen {
     let deadline = Deadline::after(timeout);
-    let mut stream = match deadline.io(TcpStream::connect(settings.peer)).await {
+    let mut stream = match deadline.io(leave::connect(local, settings.peer)).await {
         Ok(stream) => stream,
         Err(fault) => {
             return Seen::Failed {
@@ -86,7 +88,7 @@ mod tests {
                 std::future::pending::<()>().await;
             }
         });
-        let verdict = judge(&settings, &fetch(&settings, timeout).await);
+        let verdict = judge(&settings, &fetch(&settings, timeout, None).await);
         server.abort();
         verdict
     }
@@ -123,7 +125,7 @@ mod tests {
             .local_addr()
             .unwrap();
         let settings = Settings::new(closed);
-        let verdict = judge(&settings, &fetch(&settings, LONG).await);
+        let verdict = judge(&settings, &fetch(&settings, LONG, None).await);
         assert_eq!(code(&verdict), "connection_refused");
     }
 
@@ -131,7 +133,7 @@ mod tests {
     async fn no_route_of_ours_is_blind() {
         // The broadcast address cannot be connected to: the kernel refuses at once, nothing is sent.
         let settings = Settings::new(SocketAddr::from(([255, 255, 255, 255], 9)));
-        let verdict = judge(&settings, &fetch(&settings, LONG).await);
+        let verdict = judge(&settings, &fetch(&settings, LONG, None).await);
         assert_eq!(verdict.word, Word::Blind, "{verdict:?}");
     }
 }

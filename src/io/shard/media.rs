@@ -35,6 +35,8 @@ pub(super) struct Media {
     inbox: Inbox,
     pairs: BTreeMap<MediaId, MediaPair>,
     ports: Ports,
+    /// Of own addresses that have ports of their own.
+    elsewhere: BTreeMap<IpAddr, Ports>,
     pace: Pace,
     late: Lateness,
 }
@@ -43,6 +45,7 @@ pub(super) struct Media {
 struct MediaPair {
     rtp: UdpSocket,
     rtcp: UdpSocket,
+    own: IpAddr,
     port: u16,
     dropped: [u32; 2],
 }
@@ -52,7 +55,12 @@ impl Media {
         Self {
             inbox: Inbox::new(MEDIA_BATCH, MEDIA_SIZE),
             pairs: BTreeMap::new(),
-            ports: Ports::new(ports),
+            ports: Ports::new(&ports.range, ports.rest),
+            elsewhere: ports
+                .elsewhere
+                .iter()
+                .map(|(own, range)| (*own, Ports::new(range, ports.rest)))
+                .collect(),
             pace: Pace::default(),
             late: Lateness::default(),
         }
@@ -95,8 +103,9 @@ impl Media {
         ip: IpAddr,
     ) -> Result<SocketAddr, String> {
         let mut last = None;
-        for _ in 0..BIND_TRIES.min(self.ports.available(now.instant)) {
-            let Some(port) = self.ports.take(now.instant) else {
+        let ports = self.elsewhere.get_mut(&ip).unwrap_or(&mut self.ports);
+        for _ in 0..BIND_TRIES.min(ports.available(now.instant)) {
+            let Some(port) = ports.take(now.instant) else {
                 break;
             };
             match bind_ports(poll, id, ip, port) {
@@ -105,7 +114,7 @@ impl Media {
                     return Ok((ip, port).into());
                 }
                 Err(error) => {
-                    self.ports.give_back(port, now.instant);
+                    ports.give_back(port, now.instant);
                     let elsewhere = error.raw_os_error() == Some(libc::EADDRINUSE);
                     last = Some((port, error));
                     if !elsewhere {
@@ -132,7 +141,9 @@ impl Media {
 
     pub(super) fn close(&mut self, now: Now, id: MediaId) {
         if let Some(pair) = self.pairs.remove(&id) {
-            self.ports.give_back(pair.port, now.instant);
+            let ports = self.elsewhere.get_mut(&pair.own);
+            let ports = ports.unwrap_or(&mut self.ports);
+            ports.give_back(pair.port, now.instant);
         }
     }
 
@@ -242,6 +253,7 @@ fn bind_ports(poll: &Poll, id: MediaId, ip: IpAddr, port: u16) -> io::Result<Med
     Ok(MediaPair {
         rtp,
         rtcp,
+        own: ip,
         port,
         dropped: [0; 2],
     })

@@ -3,7 +3,8 @@
 //! Ports are taken in a circle, so that the far end's last packets of one call meet a closed port
 //! and never the next call. No sockets here; `media` binds what is taken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::time::Instant;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaPorts {
     pub range: RangeInclusive<u16>,
+    /// Those of calls that leave from this own address: it has all its ports for itself.
+    pub elsewhere: BTreeMap<IpAddr, RangeInclusive<u16>>,
     /// How long a port rests after its call. Shorter, and a queue that drains late at the far end
     /// puts the old call's packets into the new call's figures; longer, and a small range runs dry.
     pub rest: Duration,
@@ -23,6 +26,7 @@ impl Default for MediaPorts {
     fn default() -> Self {
         Self {
             range: 20_000..=29_999,
+            elsewhere: BTreeMap::new(),
             rest: Duration::from_secs(5),
         }
     }
@@ -37,16 +41,15 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    pub(super) fn new(settings: &MediaPorts) -> Self {
-        let last = *settings.range.end();
+    pub(super) fn new(range: &RangeInclusive<u16>, rest: Duration) -> Self {
+        let last = *range.end();
         Self {
-            free: settings
-                .range
+            free: range
                 .clone()
                 .filter(|port| port % 2 == 0 && *port > 0 && *port < last)
                 .collect(),
             resting: VecDeque::new(),
-            rest: settings.rest,
+            rest,
         }
     }
 
@@ -79,10 +82,7 @@ mod tests {
     use super::*;
 
     fn ports(range: RangeInclusive<u16>) -> Ports {
-        Ports::new(&MediaPorts {
-            range,
-            rest: Duration::from_secs(5),
-        })
+        Ports::new(&range, Duration::from_secs(5))
     }
 
     #[test]

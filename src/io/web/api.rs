@@ -1,5 +1,7 @@
 //! The API for machines: the status of the plant in JSON, and the health of the watchdog itself.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,6 +10,7 @@ use serde::Serialize;
 
 use super::{Age, Pages};
 use crate::board::view::View;
+use crate::id::VantageId;
 
 #[derive(Serialize)]
 struct Status<'a> {
@@ -16,6 +19,8 @@ struct Status<'a> {
     age_ms: u128,
     /// Where the plant is watched from: two watchdogs may see two truths.
     vantage: &'a str,
+    /// Places that see something fail which works from the others.
+    suspect: BTreeSet<&'a VantageId>,
     #[serde(flatten)]
     view: &'a View,
 }
@@ -28,6 +33,7 @@ pub(super) async fn status(State(pages): State<Pages>) -> Response {
         fresh: !age.is_stale(),
         age_ms: age.seconds.as_millis(),
         vantage: &pages.vantage,
+        suspect: view.suspects(),
         view: &view,
     })
     .into_response()

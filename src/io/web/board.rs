@@ -1,5 +1,7 @@
 //! The supervisor's page: one word, who is hit, since when, last proof, and how old all of it is.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -7,7 +9,8 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::{Age, Pages};
 use crate::board::view::{Answer, LineView, TargetView, View};
-use crate::board::words_fr::{hour, in_service, lasting};
+use crate::board::words_fr::{hour, in_service, lasting, seen_from};
+use crate::id::VantageId;
 use crate::probe::{Failure, Word};
 use crate::time::Utc;
 
@@ -35,6 +38,8 @@ struct Board<'a> {
     shown_at: String,
     age: String,
     own_faults: Vec<Why>,
+    /// Places of ours to be looked at: `4g, vpn`.
+    suspects: String,
     lines: Vec<Row<'a>>,
     telephony: Vec<Row<'a>>,
     rest: Vec<Group<'a>>,
@@ -63,6 +68,8 @@ struct Row<'a> {
     since: Since,
     proof: Option<Since>,
     why: Option<Why>,
+    /// What each place sees, where they do not agree.
+    seen_from: String,
 }
 
 /// What is wrong, for the supervisor, and for the engineer who points at it.
@@ -176,6 +183,7 @@ fn render(view: &View, age: &Age) -> askama::Result<String> {
         shown_at: hour(view.at, age.now),
         age: lasting(age.seconds),
         own_faults: view.own_faults.iter().map(Why::from).collect(),
+        suspects: suspects(view),
         lines: view
             .lines
             .iter()
@@ -230,6 +238,7 @@ fn line_row<'a>(line: &'a LineView, since: &impl Fn(Utc) -> Since) -> Row<'a> {
         since: since(line.since),
         proof: line.last_proof.map(since),
         why: line.failure.as_ref().map(Why::from),
+        seen_from: disagreement(&line.seen_from),
     }
 }
 
@@ -257,7 +266,23 @@ fn target_row<'a>(
         since: since(target.since),
         proof: target.last_proof.map(since),
         why,
+        seen_from: disagreement(&target.seen_from),
     }
+}
+
+fn suspects(view: &View) -> String {
+    let names: Vec<&str> = view.suspects().into_iter().map(VantageId::as_str).collect();
+    names.join(", ")
+}
+
+/// Who sees it how. All places saying one thing is the usual, and needs no words.
+fn disagreement(places: &BTreeMap<VantageId, Word>) -> String {
+    let mut words = places.values();
+    let first = words.next();
+    if words.all(|word| Some(word) == first) {
+        return String::new();
+    }
+    seen_from(places)
 }
 
 /// Groups in the order of the inventory, what is not good first within each.
@@ -316,6 +341,7 @@ pub(super) mod tests {
                 last_proof: Some(NOON),
                 answered_by: Some("XIVO 1".into()),
                 failure: None,
+                seen_from: BTreeMap::new(),
             }],
             targets: vec![TargetView {
                 id: "xivo2".into(),
@@ -337,6 +363,7 @@ pub(super) mod tests {
                     "no answer to INVITE",
                 )),
                 because_of: None,
+                seen_from: BTreeMap::new(),
                 probes: Vec::new(),
             }],
             incidents: Vec::new(),
