@@ -113,14 +113,17 @@ pub fn because(lines: &[LineStory<'_>], own_faults: &[Failure]) -> String {
             Some(backup) => {
                 format!("Les appels sont pris par le secours, {backup}.")
             }
-            None if lines.iter().any(LineStory::is_disputed) => {
-                "Les lignes répondent à nos appels d’essai, sauf d’un de nos points de vue."
-                    .to_owned()
+            None => {
+                let but = if lines.iter().any(LineStory::is_disputed) {
+                    ", sauf d’un de nos points de vue"
+                } else {
+                    ""
+                };
+                match lines {
+                    [line] => format!("La ligne {} répond à nos appels d’essai{but}.", line.name),
+                    _ => format!("Toutes les lignes répondent à nos appels d’essai{but}."),
+                }
             }
-            None if lines.len() == 1 => {
-                format!("La ligne {} répond à nos appels d’essai.", lines[0].name)
-            }
-            None => "Toutes les lignes répondent à nos appels d’essai.".to_owned(),
         },
     }
 }
@@ -199,6 +202,11 @@ mod tests {
             failure: Some(&backup),
             ..line("119", Word::Degraded)
         };
+        let alone = Failure::new(Blame::Ours, SEEN_FROM_SOME_PLACES, "");
+        let disputed = LineStory {
+            failure: Some(&alone),
+            ..line("119", Word::Degraded)
+        };
         let behind_patton = LineStory {
             because_of: Some("Patton"),
             ..line("119", Word::Down)
@@ -260,6 +268,16 @@ mod tests {
                 &[good.clone(), line("file", Word::Degraded)],
                 Answer::Partly,
                 "Les appels passent mal : file.",
+            ),
+            (
+                std::slice::from_ref(&disputed),
+                Answer::Yes,
+                "La ligne 119 répond à nos appels d’essai, sauf d’un de nos points de vue.",
+            ),
+            (
+                &[good.clone(), disputed.clone()],
+                Answer::Yes,
+                "Toutes les lignes répondent à nos appels d’essai, sauf d’un de nos points de vue.",
             ),
             (
                 &[good.clone(), line("file", Word::Blind)],

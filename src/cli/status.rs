@@ -168,6 +168,20 @@ mod tests {
     }
 
     #[test]
+    fn where_places_do_not_agree_it_says_who_sees_what() {
+        let text = r#"{"fresh": true, "age_ms": 300, "plant": "119", "answer": "yes", "because": "Oui.",
+            "suspect": ["4g"], "targets": [], "lines": [
+            {"id": "119", "verdict": "degraded", "failure": null, "seen_from": {"4g": "down", "salle": "good"}},
+            {"id": "agree", "verdict": "good", "failure": null, "seen_from": {"4g": "good", "salle": "good"}}]}"#;
+        let status: Status = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            status.words(status.word()),
+            "good: Oui. (119)\nline 119: seen from 4g down, salle good\n\
+             suspect vantage point: 4g; look at its way out first\n"
+        );
+    }
+
+    #[test]
     fn what_is_not_good_is_listed() {
         let status: Status = serde_json::from_str(ANSWER).unwrap();
         let text = status.words(status.word());

@@ -865,10 +865,10 @@ fn a_line_weighs_what_it_says_or_what_its_trunk_carries() {
 #[test]
 fn a_probe_from_several_places_is_one_probe_for_each() {
     let loaded = good(&format!(
-        "{HEAD}vantage = [\"salle\", \"4g\"]\nprobes = [\"ping\", {{ kind = \"call\", number = \"0199001199\" }}, \
-         {{ kind = \"ssh\", vantage = [\"4g\"] }}, {{ kind = \"plugin\", command = \"/p\" }}]\n\
+        "{HEAD}vantage = [\"4g\", \"salle\"]\nprobes = [\"ping\", {{ kind = \"call\", number = \"0199001199\", \
+         every = \"2m\" }}, {{ kind = \"ssh\", vantage = [\"4g\"] }}, {{ kind = \"plugin\", command = \"/p\" }}]\n\
          [line.l]\nname = \"L\"\nproofs = [\"a/call\"]\n[line.m]\nname = \"M\"\nproofs = [\"a/call@4g\"]\n\
-         [vantage]\nname = \"salle\"\n[vantage.4g]\nlocal = \"192.0.2.9\"\n"
+         {TWO_PLACES}"
     ));
     let ids: Vec<&str> = loaded.plant.targets[0]
         .probes
@@ -903,22 +903,99 @@ fn a_probe_from_several_places_is_one_probe_for_each() {
 }
 
 #[test]
-fn a_place_that_leads_nowhere_is_refused() {
+fn a_place_of_which_the_file_says_too_little_or_nonsense_is_refused() {
+    for (tables, expected) in [
+        (
+            "quorum = 7\nmedia = 1\n[vantage.4g]\nlocal = \"192.0.2.9\"",
+            [
+                "f:10:10: \"quorum\" is 7 and the places are 2, so nothing could ever be down; write 2 or less, or \
+                 add a table [vantage.NAME]",
+                "f:11:1: unknown key \"media\" in [vantage]; known are local, media_ports, name, quorum",
+            ]
+            .as_slice(),
+        ),
+        (
+            "[vantage.4g]\nloacl = \"192.0.2.9\"",
+            &[
+                "f:10:10: vantage \"4g\" has no \"local\"; add local = \"192.0.2.9\"",
+                "f:11:1: unknown key \"loacl\" in vantage \"4g\"; write \"local\"",
+            ],
+        ),
+        (
+            "[vantage.salle]\nlocal = \"192.0.2.6\"",
+            &["f:10:10: \"salle\" is the name of [vantage] itself; give this one another"],
+        ),
+        (
+            "local = \"192.0.2.5\"\n[vantage.vpn]\nlocal = \"192.0.2.5\"",
+            &[
+                "f:12:9: 192.0.2.5 is the address of vantage point \"salle\" as well: two places that leave by one \
+                 way are one place",
+            ],
+        ),
+        (
+            "[vantage.vpn]\nlocal = \"0.0.0.0\"",
+            &[
+                "f:11:9: \"local\" is 0.0.0.0, which leaves as [vantage] does; write the address of this machine \
+                 that leaves by another way",
+            ],
+        ),
+        (
+            "[vantage.\"VPN 1\"]\nlocal = \"192.0.2.9\"",
+            &[
+                "f:10:10: \"VPN 1\" cannot be the name of a vantage point; write small letters, digits and hyphens, \
+                 such as [vantage.4g]",
+            ],
+        ),
+    ] {
+        let lines = format!("probes = [\"ping\"]\n[vantage]\nname = \"salle\"\n{tables}");
+        check(&lines, expected);
+    }
+}
+
+#[test]
+fn a_probe_names_places_that_there_are() {
     check(
-        "probes = [\"ping\", { kind = \"ssh\", vantage = [\"4h\", \"vpn\", \"vpn\"] }, \
-         { kind = \"plugin\", command = \"/p\", vantage = [\"vpn\"] }]\n\
-         [vantage]\nname = \"salle\"\nlocal = \"192.0.2.5\"\nquorum = 7\nmedia = 1\n\
-         [vantage.4g]\n[vantage.vpn]\nlocal = \"192.0.2.5\"\n[vantage.salle]\nlocal = \"192.0.2.6\"\n\
-         [vantage.x]\nlocal = \"0.0.0.0\"",
-        &[],
+        &format!(
+            "probes = [\n{{ kind = \"ssh\", vantage = [\"4h\", \"salle\", \"salle\"] }},\n\
+             {{ kind = \"plugin\", command = \"/p\", vantage = [\"4g\"] }},\n\
+             {{ kind = \"dns\", ask = \"a.example\", vantage = [] }}]\n{TWO_PLACES}"
+        ),
+        &[
+            "f:8:29: no vantage point is called \"4h\"; write \"4g\"",
+            "f:8:44: \"salle\" stands here twice; write it once",
+            "f:9:38: a plug-in opens its own sockets, so vigie cannot choose where it leaves from; remove \
+             \"vantage\", or give the plug-in an argument for it",
+            "f:10:38: \"vantage\" is empty, so nobody would ask; name a place or remove the line",
+        ],
+    );
+    check(
+        "vantage = [\"4g\"]\nprobes = [\"ping\"]",
+        &["f:7:12: no vantage point is called \"4g\"; add a table [vantage.4g]"],
+    );
+}
+
+#[test]
+fn a_place_that_nobody_asks_from_is_worth_a_look() {
+    let loaded = good(&format!("{HEAD}probes = [\"ping\"]\n{TWO_PLACES}"));
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "f:10:10: warning: no probe is asked from vantage point \"4g\"; add vantage = [\"4g\"] to a target or a \
+             probe"
+        ]
     );
 }
 
 #[test]
 fn calls_from_every_place_count_for_the_trunk() {
     check(
-        "vantage = [\"vigie\", \"4g\"]\nprobes = [{ kind = \"call\", number = \"0199001199\", every = \"1m\" }]\n\
-         [vantage.4g]\nlocal = \"192.0.2.9\"",
-        &[],
+        &format!(
+            "vantage = [\"salle\", \"4g\"]\nprobes = [{{ kind = \"call\", number = \"0199001199\" }}]\n{TWO_PLACES}"
+        ),
+        &[
+            "f:8:11: with this probe 120 calls an hour go over trunk \"a\" (each holds a channel for 4 s); at most 90 \
+             are allowed: call more rarely",
+        ],
     );
 }

@@ -81,8 +81,8 @@ pub(super) fn read_places(section: &Section<'_>) -> Places {
         section.findings().wrong(
             &quorum.span,
             format!(
-                "\"quorum\" is {} and there are {count} places: nothing could ever be down; write {count} or \
-                 less, or add a table [vantage.NAME]",
+                "\"quorum\" is {} and the places are {count}, so nothing could ever be down; write {count} or less, \
+                 or add a table [vantage.NAME]",
                 quorum.value
             ),
         );
@@ -92,8 +92,8 @@ pub(super) fn read_places(section: &Section<'_>) -> Places {
 
 /// `[vantage.NAME]`.
 fn read_place(name: &At<String>, section: &Section<'_>, known: &Places) -> Option<Vantage> {
-    let local = section.parsed::<IpAddr>("local", "\"192.0.2.5\"");
-    let local = section.required("local", "\"192.0.2.5\"", local);
+    let local = section.parsed::<IpAddr>("local", "\"192.0.2.9\"");
+    let local = section.required("local", "\"192.0.2.9\"", local);
     let media_ports = section.read("media_ports", parse_ports);
     section.finish();
     let findings = section.findings();
@@ -216,8 +216,9 @@ pub(super) fn judge(places: &Places, names: &Section<'_>, used: &[&ProbeId], fin
             findings.warn(
                 &names.key_span(&place.name),
                 format!(
-                    "no probe is asked from vantage point {:?}; add vantage = […] to a target",
-                    place.name
+                    "no probe is asked from vantage point {:?}; add vantage = [{:?}] to a target or a \
+                     probe",
+                    place.name, place.name
                 ),
             );
         }

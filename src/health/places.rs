@@ -62,7 +62,7 @@ pub(super) struct Told {
     pub(super) votes: bool,
     /// Start of the first failed run of the present series.
     pub(super) first_failed: Option<Instant>,
-    /// When its last change was confirmed.
+    /// When the first of its failures was confirmed.
     pub(super) confirmed_at: Instant,
     /// All that decides here was good in a run that began then, or later.
     pub(super) good_since: Option<Instant>,
@@ -86,8 +86,9 @@ impl Told {
                 .min(),
             confirmed_at: deciding
                 .iter()
+                .filter(|record| matches!(record.state.word(), Word::Down | Word::Degraded))
                 .map(|record| record.confirmed_at)
-                .max()
+                .min()
                 .unwrap_or_default(),
             good_since: good.ok().and_then(|started| started.into_iter().min()),
         }
@@ -185,7 +186,8 @@ fn disputed(alone: &[&Told], good: &[&Told], now: Instant) -> Option<Judgement> 
     let denied = good
         .iter()
         .all(|one| one.good_since.is_some_and(|good| good >= failed));
-    let confirmed_at = alone.iter().map(|one| one.confirmed_at).max();
+    // The first of them: what is disputed already stays so, whoever joins.
+    let confirmed_at = alone.iter().map(|one| one.confirmed_at).min();
     let asked_until = confirmed_at.unwrap_or_default() + WAIT_FOR_EXPLANATION;
     if denied || now >= asked_until {
         judged.word = Word::Degraded;

@@ -130,6 +130,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_leaves_from_the_address_of_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings::new(listener.local_addr().unwrap());
+        let place = IpAddr::from([127, 0, 0, 9]);
+        let seen = fetch(&settings, LONG, Some(place)).await;
+        let (_, from) = listener.accept().await.unwrap();
+        assert_eq!(from.ip(), place);
+        assert_eq!(judge(&settings, &seen).word, Word::Good);
+    }
+
+    #[tokio::test]
+    async fn a_place_whose_address_is_gone_is_blind_and_asks_by_no_other_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings::new(listener.local_addr().unwrap());
+        // Of RFC 5737: nobody's, so not ours.
+        let place = IpAddr::from([192, 0, 2, 9]);
+        let verdict = judge(&settings, &fetch(&settings, LONG, Some(place)).await);
+        assert_eq!(verdict.word, Word::Blind, "{verdict:?}");
+    }
+
+    #[tokio::test]
     async fn no_route_of_ours_is_blind() {
         // The broadcast address cannot be connected to: the kernel refuses at once, nothing is sent.
         let settings = Settings::new(SocketAddr::from(([255, 255, 255, 255], 9)));

@@ -316,6 +316,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::health::SEEN_FROM_SOME_PLACES;
     use crate::probe::Blame;
     use crate::probe::icmp::Expect;
     use crate::time::{Instant, Now};
@@ -407,6 +408,27 @@ pub(super) mod tests {
         child.because_of = Some("xivo2".into());
         view.targets.push(child);
         assert!(shown(&view, 0).contains("à cause de XIVO 2"));
+    }
+
+    #[test]
+    fn who_sees_it_is_told_where_places_do_not_agree_and_names_the_suspect() {
+        let mut view = a_view();
+        let line = &mut view.lines[0];
+        line.seen_from = [("4g".into(), Word::Good), ("salle".into(), Word::Good)].into();
+        let page = shown(&view, 0);
+        assert!(!page.contains("vu de"), "all agree: {page}");
+        let line = &mut view.lines[0];
+        line.seen_from.insert("4g".into(), Word::Down);
+        line.failure = Some(Failure::new(Blame::Ours, SEEN_FROM_SOME_PLACES, ""));
+        let page = shown(&view, 0);
+        assert!(
+            page.contains("vu de 4g : en panne ; salle : en service"),
+            "{page}"
+        );
+        assert!(
+            page.contains("Point de vue suspect, à vérifier d’abord : 4g"),
+            "{page}"
+        );
     }
 
     #[test]
