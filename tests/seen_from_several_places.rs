@@ -143,9 +143,6 @@ fn a_restart_keeps_who_sees_it() {
     world.changes.clear();
     world.killed_and_back(seconds(5));
     world.run_for(seconds(30));
-    for change in &world.changes {
-        eprintln!("{:?} {:?}", change.0, change.1);
-    }
     let after = world.view_now();
     for (was, is) in before.targets.iter().zip(&after.targets) {
         let was = (was.state, was.since, &was.seen_from);

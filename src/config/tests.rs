@@ -961,11 +961,11 @@ fn a_probe_names_places_that_there_are() {
              {{ kind = \"dns\", ask = \"a.example\", vantage = [] }}]\n{TWO_PLACES}"
         ),
         &[
-            "f:8:29: no vantage point is called \"4h\"; write \"4g\"",
-            "f:8:44: \"salle\" stands here twice; write it once",
-            "f:9:38: a plug-in opens its own sockets, so vigie cannot choose where it leaves from; remove \
+            "f:8:28: no vantage point is called \"4h\"; known are 4g, salle",
+            "f:8:43: \"salle\" stands here twice; write it once",
+            "f:9:36: a plug-in opens its own sockets, so vigie cannot choose where it leaves from; remove \
              \"vantage\", or give the plug-in an argument for it",
-            "f:10:38: \"vantage\" is empty, so nobody would ask; name a place or remove the line",
+            "f:10:36: \"vantage\" is empty, so nobody would ask; name a place or remove the line",
         ],
     );
     check(
@@ -981,7 +981,7 @@ fn a_place_that_nobody_asks_from_is_worth_a_look() {
     assert_eq!(
         warnings,
         [
-            "f:10:10: warning: no probe is asked from vantage point \"4g\"; add vantage = [\"4g\"] to a target or a \
+            "f:10:10: no probe is asked from vantage point \"4g\"; add vantage = [\"4g\"] to a target or a \
              probe"
         ]
     );

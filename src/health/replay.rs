@@ -43,11 +43,15 @@ impl Health {
         record.runs[3] += uncounted.blind;
         if let Some(last_good) = uncounted.last_good {
             record.last_good = Some(last_good);
-            record.seen_at = uncounted.at;
-            record.conclusive = uncounted.at;
-            record.proved = uncounted.at;
+            // What came after these runs has facts of its own, which were taken over before their counts.
+            record.seen_at = record.seen_at.max(uncounted.at);
+            record.conclusive = record.conclusive.max(uncounted.at);
+            record.proved = record.proved.max(uncounted.at);
         }
-        if let Some((sent, took_ns, measures)) = uncounted.last {
+        let known = record.last.as_ref().map(|last| last.sent);
+        if let Some((sent, took_ns, measures)) = uncounted.last
+            && known.is_none_or(|known| known <= sent)
+        {
             // The last of these is good exactly when the last good one is the last.
             let good = uncounted.last_good == Some(sent);
             let failure = record.last.as_ref().and_then(|last| last.failure.clone());
