@@ -212,7 +212,7 @@ pub(super) fn meant_by<'p>(proof: &str, probes: impl Iterator<Item = &'p ProbeId
 pub(super) fn judge(places: &Places, names: &Section<'_>, used: &[&ProbeId], findings: &Findings) {
     for place in &places.elsewhere {
         let asks = |id: &&ProbeId| id.vantage() == Some(place.name.as_str());
-        if !used.iter().any(|id| asks(id)) {
+        if !used.iter().any(asks) {
             findings.warn(
                 &names.key_span(&place.name),
                 format!(

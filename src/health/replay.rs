@@ -48,10 +48,7 @@ impl Health {
             record.conclusive = record.conclusive.max(uncounted.at);
             record.proved = record.proved.max(uncounted.at);
         }
-        let known = record.last.as_ref().map(|last| last.sent);
-        if let Some((sent, took_ns, measures)) = uncounted.last
-            && known.is_none_or(|known| known <= sent)
-        {
+        if let Some((sent, took_ns, measures)) = uncounted.last {
             // The last of these is good exactly when the last good one is the last.
             let good = uncounted.last_good == Some(sent);
             let failure = record.last.as_ref().and_then(|last| last.failure.clone());
