@@ -36,7 +36,7 @@ fn line() -> Subject {
 fn one_place_cut_off_is_suspect_and_the_answer_stays_yes() {
     for (place, name) in [(Some("4g"), "4g"), (None, "vigie")] {
         let mut world = calm(two_places(1));
-        world.from_place(place, &FarEnd::Silent);
+        world.far_ends_meet(place, &FarEnd::Silent);
         world.run_for(minutes(10));
         let view = world.view_now();
         assert_eq!(view.answer, vigie::board::view::Answer::Yes, "{name}");
@@ -49,7 +49,7 @@ fn one_place_cut_off_is_suspect_and_the_answer_stays_yes() {
         assert_eq!(line.seen_from[&name.into()], Word::Down);
         assert_eq!(world.ever_down().len(), 0, "{name}");
         assert_eq!(world.engine.book().incidents().count(), 0, "{name}");
-        world.from_place(place, &FarEnd::Answers);
+        world.far_ends_meet(place, &FarEnd::Answers);
         world.run_for(minutes(5));
         assert_eq!(world.view_now().suspects().len(), 0, "{name}");
         assert_eq!(world.line("119"), Word::Good, "{name}");
@@ -73,11 +73,11 @@ fn what_both_see_is_down_as_soon_as_with_one_place() {
 #[test]
 fn a_place_that_sees_nothing_neither_confirms_nor_denies() {
     let mut world = calm(two_places(3));
-    world.from_place(Some("4g"), &FarEnd::Blind);
+    world.far_ends_meet(Some("4g"), &FarEnd::Blind);
     world.run_for(minutes(10));
     assert_eq!(world.line("119"), Word::Good, "the other place proves it");
     world.far_end("patton/call", &FarEnd::Refuses);
-    world.from_place(Some("4g"), &FarEnd::Blind);
+    world.far_ends_meet(Some("4g"), &FarEnd::Blind);
     world.run_for(minutes(3));
     assert_eq!(
         world.line("119"),
@@ -137,7 +137,7 @@ fn a_line_is_restored_by_calls_from_both_places() {
 #[test]
 fn a_restart_keeps_who_sees_it() {
     let mut world = calm(two_places(7));
-    world.from_place(Some("4g"), &FarEnd::Silent);
+    world.far_ends_meet(Some("4g"), &FarEnd::Silent);
     world.run_for(minutes(5));
     let before = world.view_now();
     world.changes.clear();

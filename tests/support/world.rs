@@ -141,7 +141,7 @@ impl World {
     }
 
     /// How everything meets this place from now on; `None` is the main one.
-    pub(crate) fn from_place(&mut self, place: Option<&str>, far: &FarEnd) {
+    pub(crate) fn far_ends_meet(&mut self, place: Option<&str>, far: &FarEnd) {
         for probe in self.plant.targets.iter().flat_map(|target| &target.probes) {
             if probe.id.vantage() == place {
                 self.far.insert(probe.id.clone(), far.clone());
