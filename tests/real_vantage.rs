@@ -58,7 +58,7 @@ fn seconds_of(time: &Value) -> f64 {
 /// Waits until the status is as `seen` wants it.
 fn status_when(service: &Service, what: &str, seen: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
-    let found = look_for(Duration::from_secs(15), || {
+    let found = look_for(Duration::from_secs(20), || {
         last = service.status();
         seen(&last).then(|| last.clone())
     });
