@@ -862,6 +862,9 @@ fn a_line_weighs_what_it_says_or_what_its_trunk_carries() {
     }
 }
 
+/// A server room with a 4G modem.
+const TWO_PLACES: &str = "[vantage]\nname = \"salle\"\n[vantage.4g]\nlocal = \"192.0.2.9\"\n";
+
 #[test]
 fn a_probe_from_several_places_is_one_probe_for_each() {
     let loaded = good(&format!(

@@ -61,7 +61,8 @@ impl Auditor {
                 self.not_on_disk.push((fact, at, Entry::Act(act.clone())));
             }
             Event::ClockStepped { by_ns } => {
-                self.book.clock_stepped(*by_ns);
+                self.book
+                    .clock_stepped(*by_ns, &mut |at| *at = shifted(*at, *by_ns));
                 self.not_on_disk
                     .push((fact, at, Entry::ClockStepped(*by_ns)));
             }
@@ -160,7 +161,9 @@ impl Auditor {
             match entry {
                 Entry::Step(step) => self.on_disk.decide(fact, at, &step),
                 Entry::Act(act) => self.on_disk.act(fact, at, &act),
-                Entry::ClockStepped(by_ns) => self.on_disk.clock_stepped(by_ns),
+                Entry::ClockStepped(by_ns) => self
+                    .on_disk
+                    .clock_stepped(by_ns, &mut |at| *at = shifted(*at, by_ns)),
             }
         }
     }
@@ -223,4 +226,9 @@ fn spans(book: &Book, incidents: impl Iterator<Item = IncidentId>) -> BTreeMap<S
         spans.sort_by_key(|span| (span.start.at, span.start.earliest, span.facts.clone()));
     }
     all
+}
+
+/// A stamp by the clock after a step: the simulated machine boots once, so that all stamps are of its boot.
+const fn shifted(at: Utc, by_ns: i64) -> Utc {
+    Utc(at.0.saturating_add(by_ns))
 }

@@ -107,6 +107,7 @@ fn pause(from: Utc, until: Utc) -> Exclusion {
         ground: Ground::Operator,
         author: "Léa Durand".into(),
         approver: "Karim Benali".into(),
+        approval: 0,
         reason: "une variante".into(),
         sha256: "0".repeat(64),
     }

@@ -59,7 +59,9 @@ fn counted_seconds(lines: &Lines<'_>, line: &str, spans: &[Span]) -> Vec<(i64, O
 fn total_is_no_emergency_line_or_less_than_half_of_the_channels() {
     let emergency = weight(true, 1);
     let office = weight(false, 1);
-    let cases: [(&str, &[(&str, Weight)], &[&str], Extent); 8] = [
+    /// Name, the lines, those that are down, what that makes.
+    type Case<'c> = (&'c str, &'c [(&'c str, Weight)], &'c [&'c str], Extent);
+    let cases: [Case<'_>; 8] = [
         ("the only line", &[("a", emergency)], &["a"], Extent::Total),
         (
             "one of three",
