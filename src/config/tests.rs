@@ -55,7 +55,7 @@ fn unknown_keys_are_refused_with_the_word_that_was_meant() {
             "f:7:1: unknown key \"intervall\" in target \"a\"; write \"lane\"",
             "f:8:28: unknown key \"intervall\" in probe \"icmp\"; write \"interval\"",
             "f:9:1: unknown key \"colour\" in target \"a\"; known are address, count, description, group, \
-             hds, label, lane, name, note, parents, probes, support",
+             hds, label, lane, name, note, parents, probes, support, vantage",
         ],
     );
     check(
