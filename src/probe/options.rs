@@ -7,6 +7,9 @@ use crate::calls::observe::{Observed, Outcome};
 use crate::calls::script::{OptionsPlan, Route};
 use crate::sip::Transport;
 
+/// Asterisk says so while it stops gracefully (`core stop gracefully`): it takes no new call.
+const STOPPING: u16 = 503;
+
 /// What to ask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -38,7 +41,13 @@ impl Settings {
     #[must_use]
     pub fn judge(&self, observed: &Observed) -> Verdict {
         let verdict = match &observed.outcome {
-            Outcome::Refused { status, .. } if *status != 503 => None,
+            // OPTIONS ends with its final answer, whichever that is.
+            Outcome::Completed { status: STOPPING } => Some(Verdict::down(sip::refused(
+                STOPPING,
+                "Service Unavailable",
+                None,
+            ))),
+            Outcome::Refused { status, .. } if *status != STOPPING => None,
             Outcome::Refused { .. }
             | Outcome::Completed { .. }
             | Outcome::HungUpByFarEnd { .. }
@@ -78,20 +87,19 @@ mod tests {
             (503, Word::Down),
         ];
         for (status, word) in cases {
-            let outcome = if status == 200 {
-                Outcome::Completed { status }
-            } else {
-                Outcome::Refused {
-                    status,
-                    reason: String::new(),
-                    cause: None,
-                }
+            // As OPTIONS ends, and as a call would.
+            let refused = Outcome::Refused {
+                status,
+                reason: String::new(),
+                cause: None,
             };
-            let observed = Observed {
-                outcome,
-                ..a_good_call()
-            };
-            assert_eq!(settings.judge(&observed).word, word, "{status}");
+            for outcome in [Outcome::Completed { status }, refused] {
+                let observed = Observed {
+                    outcome,
+                    ..a_good_call()
+                };
+                assert_eq!(settings.judge(&observed).word, word, "{observed:?}");
+            }
         }
     }
 }
