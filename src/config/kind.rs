@@ -174,17 +174,19 @@ impl Base {
     }
 
     /// How long until silence counts, when the file does not say. Always shorter than the cadence.
-    pub(super) const fn timeout(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Options | Self::Icmp => 2,
-            Self::Tcp { .. } | Self::Dns => 3,
-            Self::Register => 5,
-            Self::Http { .. } => 10,
-            Self::Plugin => 20,
+    pub(super) const fn timeout(self, lane: Lane) -> Duration {
+        Duration::from_secs(match (self, lane) {
+            (Self::Options | Self::Icmp, _) => 2,
+            // Three times in a row and the cadence are 12 s. A lost SYN is sent again after 1 s, so one may get lost.
+            (Self::Tcp { .. } | Self::Dns, Lane::Fast) => 2,
+            (Self::Tcp { .. } | Self::Dns, Lane::Standard | Lane::Slow) => 3,
+            (Self::Register, _) => 5,
+            (Self::Http { .. }, _) => 10,
+            (Self::Plugin, _) => 20,
             // Nothing is sent: what came is looked at.
-            Self::Heartbeat => 1,
+            (Self::Heartbeat, _) => 1,
             // Replaced by the sum of the parts of the call.
-            Self::Call => 20,
+            (Self::Call, _) => 20,
         })
     }
 }

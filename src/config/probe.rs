@@ -123,13 +123,13 @@ fn read_section(
         Base::Register | Base::Options | Base::Icmp | Base::Tcp { .. } => None,
         Base::Http { .. } | Base::Dns | Base::Plugin | Base::Heartbeat => None,
     };
-    let kind = read_kind(&entry, base);
+    let kind = read_kind(&entry, base, machine.lane);
     section.finish();
     let kind = kind?;
     let every_value = every
         .as_ref()
         .map_or_else(|| base.every(machine.lane), |at| at.value);
-    let timeout = fit(&entry, base, &kind, every_value);
+    let timeout = fit(&entry, (base, machine.lane), &kind, every_value);
     let id = match (&name, &kind.name) {
         (None, Some(told_apart)) => probe_id(machine.id, told_apart),
         (Some(_), _) | (None, None) => entry.id,
@@ -162,11 +162,11 @@ fn read_section(
     })
 }
 
-fn read_kind(entry: &Entry<'_, '_>, base: Base) -> Option<Kind> {
+fn read_kind(entry: &Entry<'_, '_>, base: Base, lane: Lane) -> Option<Kind> {
     match base {
         Base::Call => probe_sip::read_call(entry),
-        Base::Register => probe_sip::read_register(entry, base.timeout()),
-        Base::Options => probe_sip::read_options(entry, base.timeout()),
+        Base::Register => probe_sip::read_register(entry, base.timeout(lane)),
+        Base::Options => probe_sip::read_options(entry, base.timeout(lane)),
         Base::Icmp => probe_net::read_icmp(entry),
         Base::Tcp { port, banner } => probe_net::read_tcp(entry, port, banner),
         Base::Http { url } => probe_net::read_http(entry, url),
@@ -178,8 +178,16 @@ fn read_kind(entry: &Entry<'_, '_>, base: Base) -> Option<Kind> {
 
 /// How long a run may last: long enough for what is asked, shorter than the cadence, so that no run meets
 /// the next.
-fn fit(entry: &Entry<'_, '_>, base: Base, kind: &Kind, every: Duration) -> Duration {
-    let usual = base.timeout().max(kind.takes).min(every.max(TIMEOUT_MIN));
+fn fit(
+    entry: &Entry<'_, '_>,
+    (base, lane): (Base, Lane),
+    kind: &Kind,
+    every: Duration,
+) -> Duration {
+    let usual = base
+        .timeout(lane)
+        .max(kind.takes)
+        .min(every.max(TIMEOUT_MIN));
     let goodbye = base.goodbye();
     let Some(asked) = &entry.timeout else {
         if kind.takes > every {

@@ -45,7 +45,7 @@ pub(super) fn read_service(
     if let Some(path) = &tls_ca {
         context.refer(&path.span, Reference::Readable(path.value.clone()), None);
     }
-    let probes_at_once = section.number("probes_at_once", 1..=1024u32);
+    let probes_at_once = section.number("probes_at_once", 1..=8192u32);
     section.finish();
     Settings {
         listen: listen.map_or(usual.listen, |at| at.value),

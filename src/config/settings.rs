@@ -24,7 +24,7 @@ pub struct Settings {
     pub resolvers: Vec<SocketAddr>,
     /// Certificate authorities to trust (PEM) in addition to the system's.
     pub tls_ca: Option<PathBuf>,
-    /// How many probes may run at the same time; more wait, and waiting too long is blind.
+    /// How many probes may run at the same time; more wait, and waiting too long is blind. SIP probes do not count.
     pub probes_at_once: usize,
     pub evidence: Evidence,
     /// Folder of the announcements; `None`: `prompts` in the data folder.
@@ -89,6 +89,10 @@ pub struct Vantage {
     pub media_ports: RangeInclusive<u16>,
 }
 
+/// A slot costs some kilobytes and a descriptor. When a switch falls, all probes behind it wait for their time-outs at
+/// once: with fewer slots than those we are blind in the very minute that we are for.
+const PROBES_AT_ONCE: usize = 1024;
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -99,7 +103,7 @@ impl Default for Settings {
             elsewhere: Vec::new(),
             resolvers: Vec::new(),
             tls_ca: None,
-            probes_at_once: 64,
+            probes_at_once: PROBES_AT_ONCE,
             evidence: Evidence::default(),
             prompts: None,
             alerts: Vec::new(),

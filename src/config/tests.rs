@@ -439,6 +439,10 @@ fn short_names_and_defaults_mean_what_the_sample_says() {
         (ping.every, ping.role),
         (Duration::from_secs(5), Role::Hint)
     );
+    // The cadence, three time-outs and two pauses of half a second: silence is sure within 12 s.
+    for probe in [ping, ssh, options] {
+        assert_eq!(probe.timeout, Duration::from_secs(2), "{probe:?}");
+    }
     let Check::Tcp(tcp) = ssh.check.as_ref() else {
         panic!()
     };
