@@ -1,5 +1,7 @@
 //! The restoration clocks while they run: who is warned before the time of the contract is over, and when it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
@@ -40,20 +42,45 @@ pub enum Passed {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
     passed: Vec<(IncidentId, Indicator, Passed)>,
-    /// Incidents changed since the next mark was looked for.
-    is_stale: bool,
-    next: Option<Mark>,
+    /// The next one of each incident that is open. Kept for each: hundreds fail with one switch, and civil hours
+    /// counted for all of them at every change would hold up the alert.
+    next: BTreeMap<IncidentId, Mark>,
+    stale: Stale,
+}
+
+/// Whose next mark is to be looked for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stale {
+    These(BTreeSet<IncidentId>),
+    All,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
 }
 
 impl Marks {
-    pub(super) fn changed(&mut self) {
-        self.is_stale = true;
+    /// This incident did.
+    pub(super) fn changed(&mut self, incident: IncidentId) {
+        match &mut self.stale {
+            Stale::These(stale) => {
+                stale.insert(incident);
+            }
+            Stale::All => {}
+        }
+    }
+
+    /// Something did that any of them may rest on: the terms, the clock, what people agreed on.
+    pub(super) fn all_changed(&mut self) {
+        self.stale = Stale::All;
     }
 
     pub(super) fn passed(&mut self, mark: &Mark) {
         self.passed
             .push((mark.incident, mark.indicator, mark.passed));
-        self.is_stale = true;
+        self.changed(mark.incident);
     }
 
     pub(super) fn closed(&mut self, incident: IncidentId) {
@@ -62,7 +89,14 @@ impl Marks {
 
     /// When the next one is passed.
     pub(super) fn next_at(&self) -> Option<Utc> {
-        self.next.as_ref().map(|mark| mark.at)
+        self.next.values().map(|mark| mark.at).min()
+    }
+
+    /// The first one that is passed by now, of the newest incident.
+    fn take_due(&mut self, now: Utc) -> Option<Mark> {
+        let due = self.next.values().rev().min_by_key(|mark| mark.at)?;
+        let incident = (due.at <= now).then_some(due.incident)?;
+        self.next.remove(&incident)
     }
 }
 
@@ -70,11 +104,8 @@ impl Engine {
     /// Makes a fact of every mark that is passed by now.
     pub(super) fn pass_marks(&mut self, now: Now) {
         loop {
-            if std::mem::take(&mut self.incidents.marks.is_stale) {
-                self.incidents.marks.next = self.next_mark(now.utc);
-            }
-            let due = self.incidents.marks.next.take_if(|mark| mark.at <= now.utc);
-            let Some(mark) = due else {
+            self.look_for_marks(now.utc);
+            let Some(mark) = self.incidents.marks.take_due(now.utc) else {
                 return;
             };
             self.record(now, &Event::Clock(mark));
@@ -82,13 +113,29 @@ impl Engine {
         }
     }
 
-    fn next_mark(&self, now: Utc) -> Option<Mark> {
-        let open = self
-            .book()
-            .current()
-            .filter(|incident| incident.state == State::Open);
-        open.flat_map(|incident| self.marks_of(incident, now))
-            .min_by_key(|mark| mark.at)
+    fn look_for_marks(&mut self, now: Utc) {
+        let stale = match std::mem::take(&mut self.incidents.marks.stale) {
+            Stale::These(stale) => stale,
+            Stale::All => {
+                self.incidents.marks.next.clear();
+                self.book().current().map(|incident| incident.id).collect()
+            }
+        };
+        for id in stale {
+            let open = self
+                .book()
+                .incident(id)
+                .filter(|incident| incident.state == State::Open && incident.merged_into.is_none());
+            let marks = open.map(|incident| self.marks_of(incident, now));
+            let next = marks
+                .unwrap_or_default()
+                .into_iter()
+                .min_by_key(|mark| mark.at);
+            match next {
+                Some(mark) => self.incidents.marks.next.insert(id, mark),
+                None => self.incidents.marks.next.remove(&id),
+            };
+        }
     }
 
     fn marks_of(&self, incident: &Incident, now: Utc) -> Vec<Mark> {

@@ -54,7 +54,7 @@ impl Incidents {
                 self.watch.configured(topology.clone(), dropped);
                 self.lineups.configured(seq, utc, lineup(configured));
                 // Other hours or limits may hold.
-                self.marks.changed();
+                self.marks.all_changed();
             }
             Event::Verdict(judged) => self.watch.run(Run {
                 probe: &judged.probe,
@@ -68,11 +68,11 @@ impl Incidents {
                 let mut correct = |at: &mut Utc| boot.correct(*by_ns, at);
                 self.watch.each_stamp(&mut correct);
                 self.book.clock_stepped(*by_ns, &mut correct);
-                self.marks.changed();
+                self.marks.all_changed();
             }
             Event::Incident(step) => {
                 self.book.decide(seq, utc, step);
-                self.marks.changed();
+                self.marks.changed(step.incident);
                 if step.what == What::Closed {
                     self.marks.closed(step.incident);
                 }
@@ -80,7 +80,7 @@ impl Incidents {
             Event::Clock(mark) => self.marks.passed(mark),
             Event::Act(act) => {
                 self.book.act(seq, utc, act);
-                self.marks.changed();
+                self.marks.all_changed();
             }
             Event::Tally { rows } => {
                 for TallyRow {
