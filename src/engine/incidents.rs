@@ -72,7 +72,11 @@ impl Incidents {
             }
             Event::Incident(step) => {
                 self.book.decide(seq, utc, step);
-                self.marks.changed(step.incident);
+                match step.subject {
+                    // One more line that is down may make an outage total, and that of other incidents with it.
+                    Subject::Line(_) => self.marks.all_changed(),
+                    Subject::Target(_) => self.marks.changed(step.incident),
+                }
                 if step.what == What::Closed {
                     self.marks.closed(step.incident);
                 }

@@ -144,6 +144,11 @@ impl Receiver {
 
     /// All requests so far, oldest first.
     pub(crate) fn requests(&self) -> Vec<Value> {
+        self.requests_after(0)
+    }
+
+    /// Those after the first `seen`.
+    pub(crate) fn requests_after(&self, seen: usize) -> Vec<Value> {
         let mut files: Vec<PathBuf> = fs::read_dir(self.folder.path())
             .expect("its folder")
             .map(|entry| entry.expect("an entry").path())
@@ -152,6 +157,7 @@ impl Receiver {
         files.sort();
         files
             .iter()
+            .skip(seen)
             .map(|file| {
                 let text = fs::read_to_string(file).expect("whole by its name");
                 serde_json::from_str(&text).expect("JSON")

@@ -16,6 +16,8 @@ pub(crate) mod plant;
 pub(crate) mod relay;
 pub(crate) mod rest;
 pub(crate) mod sipp;
+pub(crate) mod spread;
+pub(crate) mod told;
 pub(crate) mod truth;
 pub(crate) mod vigie;
 pub(crate) mod world;

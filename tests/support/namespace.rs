@@ -31,6 +31,11 @@ pub(crate) fn own_addresses_of(prefix: &str, absent: &[u8]) {
     }
 }
 
+/// Makes every address of this prefix this namespace's own.
+pub(crate) fn own_network_of(prefix: &str) {
+    ip(&["route", "add", "local", prefix, "dev", "lo"]);
+}
+
 pub(crate) fn ip(arguments: &[&str]) {
     let done = Command::new("ip")
         .args(arguments)

@@ -6,6 +6,7 @@ receiver.py FOLDER PORT [CERTIFICATE.pem]
 /nrdp/     what NRDP answers to a form with the token s3cret-nrdp
 /gone      302 to /hook
 /broken    503
+/slow      201 after a second
 /hang      takes the request and says nothing for a minute
 """
 
@@ -35,6 +36,9 @@ class Receiver(BaseHTTPRequestHandler):
         self.keep(body)
         if self.path == "/hang":
             time.sleep(60)
+        elif self.path == "/slow":
+            time.sleep(1)
+            self.answer(201, b"")
         elif self.path == "/gone":
             self.send_response(302)
             self.send_header("Location", "/hook")
@@ -52,7 +56,10 @@ class Receiver(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+        except BrokenPipeError:
+            pass  # Whoever asked was killed meanwhile.
 
     def keep(self, body):
         global COUNT
