@@ -302,7 +302,8 @@ fn lasts(check: &Check) -> Duration {
         | Check::Tcp(_)
         | Check::Http(_)
         | Check::Dns(_)
-        | Check::Plugin(_) => Duration::from_millis(2),
+        | Check::Plugin(_)
+        | Check::Heartbeat(_) => Duration::from_millis(2),
     }
 }
 
@@ -318,7 +319,8 @@ fn verdict(check: &Check, run: u64) -> Verdict {
             | Check::Tcp(_)
             | Check::Http(_)
             | Check::Dns(_)
-            | Check::Plugin(_) => measures(1),
+            | Check::Plugin(_)
+            | Check::Heartbeat(_) => measures(1),
         },
         ..Verdict::good(took)
     }
