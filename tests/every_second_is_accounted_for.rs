@@ -48,7 +48,7 @@ impl Lived {
             text: "mise à jour".to_owned(),
         };
         world.act("Léa Durand", planned).expect("planned work");
-        world.run_for(40 * HOUR);
+        world.run_for(44 * HOUR);
         Self {
             world,
             xivo1,
