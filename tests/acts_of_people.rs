@@ -136,4 +136,35 @@ fn an_act_is_on_disk_when_it_is_answered() {
         "{}",
         said(&late)
     );
+    figures_handed_out_are_held_against_the_facts(&data);
+}
+
+fn figures_handed_out_are_held_against_the_facts(data: &Path) {
+    let verified = said(&vigie(data, &["verify"]));
+    let (_, last) = verified.split_once("chain to ").expect("the last fact");
+    let figures = vigie(data, &["indicators", "--month", &last[..7], "--json"]);
+    let figures = String::from_utf8(figures.stdout).expect("JSON is text");
+    let file = data.join("figures.json");
+    let path = file.to_str().expect("a path in text");
+    for (text, code, words) in [
+        (figures.clone(), 0, "in one chain"),
+        (
+            figures.replacen("\"objective_percent\": 95", "\"objective_percent\": 94", 1),
+            1,
+            "IC1, objective_percent: told 94, the facts say 95",
+        ),
+        (
+            figures.replacen("\"indicator\": \"IC7\"", "\"indicator\": \"IC8\"", 1),
+            1,
+            "told \"IC8\", the facts say \"IC7\"",
+        ),
+        ("[]".to_owned(), 3, "holds no figures"),
+        ("no JSON".to_owned(), 3, "holds no figures"),
+    ] {
+        std::fs::write(&file, text).expect("room for a file");
+        let output = vigie(data, &["verify", "--figures", path]);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{words}: {told}");
+        assert!(told.contains(words), "{words:?} in:\n{told}");
+    }
 }

@@ -596,3 +596,40 @@ fn a_decision_that_was_left_out_is_missed() {
         .collect();
     assert!(!read(&forged).differences().is_empty());
 }
+
+#[test]
+fn a_mark_that_was_told_is_not_told_again_after_a_split_or_a_merge() {
+    let mut world = calm(telephony(7));
+    for whom in ["xivo1", "xivo2", "patton/call"] {
+        world.far_end(whom, &FarEnd::Refuses);
+    }
+    world.run_for(minutes(50));
+    let told = |world: &World| -> Vec<(u64, Passed)> {
+        let marks = world.facts.iter().filter_map(|fact| match fact.event() {
+            Ok(Event::Clock(mark)) if mark.indicator == Indicator::Ic6 => {
+                Some((mark.incident.0, mark.passed))
+            }
+            Ok(_) | Err(_) => None,
+        });
+        marks.collect()
+    };
+    assert_eq!(told(&world), [(1, Passed::AtRisk)]);
+    let split = What::Split {
+        incident: FIRST,
+        subjects: vec![line()],
+    };
+    world.act("Léa Durand", split).expect("it can be split");
+    world.run_for(minutes(20));
+    let after_split = [(1, Passed::AtRisk), (2, Passed::Breached)];
+    assert_eq!(told(&world), after_split);
+    let merge = What::Merge {
+        incident: IncidentId(2),
+        into: FIRST,
+    };
+    world.act("Léa Durand", merge).expect("it can be merged");
+    world.run_for(minutes(5));
+    assert_eq!(told(&world), after_split);
+    world.killed_and_back(seconds(2));
+    world.run_for(minutes(5));
+    assert_eq!(told(&world), after_split);
+}

@@ -7,7 +7,7 @@ use vigie::health::standing::Subject;
 use vigie::probe::Word;
 use vigie::time::Utc;
 
-use crate::support::world::{FarEnd, World, call, minutes, seconds, telephony};
+use crate::support::world::{FarEnd, World, call, hint, minutes, seconds, telephony};
 
 fn healthy() -> World {
     let mut world = World::watching(telephony(7));
@@ -20,6 +20,15 @@ fn healthy() -> World {
 
 fn target(id: &str) -> Subject {
     Subject::Target(id.into())
+}
+
+/// Since when it is down, as it was last confirmed.
+fn down_since(world: &World, id: &str) -> Utc {
+    let own = world.changes.iter().rev().map(|(_, change)| change);
+    let last = own.clone().find(|change| change.subject == target(id));
+    let last = last.expect("it changed");
+    assert_eq!((last.to.word, last.to.confirmed), (Word::Down, true));
+    last.to.since
 }
 
 #[test]
@@ -527,4 +536,37 @@ fn a_restart_among_the_three_calls_keeps_the_count_and_the_beginning() {
             "after {before}"
         );
     }
+}
+
+#[test]
+fn a_hint_that_fails_since_hours_does_not_backdate_the_outage_that_began_when_all_failed() {
+    let mut plant = telephony(7);
+    plant.targets[0].probes.push(hint("switch/snmp", 30));
+    let mut world = World::watching(plant);
+    world.far_end("patton/call", &FarEnd::Signs("*1#"));
+    world.run_for(minutes(3));
+    world.far_end("switch/snmp", &FarEnd::Silent);
+    world.run_for(minutes(120));
+    assert_eq!(world.word("switch"), Word::Degraded);
+    let all_failed = world.now.utc;
+    world.far_end("switch/ping", &FarEnd::Silent);
+    world.run_for(minutes(3));
+    let began = down_since(&world, "switch");
+    assert!(began >= all_failed, "{began:?} before {all_failed:?}");
+}
+
+#[test]
+fn an_outage_that_two_hints_see_one_after_the_other_begins_with_the_first() {
+    let mut plant = telephony(7);
+    plant.targets[0].probes.push(hint("switch/snmp", 30));
+    let mut world = World::watching(plant);
+    world.run_for(minutes(3));
+    let first_failed = world.now.utc;
+    world.far_end("switch/snmp", &FarEnd::Silent);
+    world.run_for(seconds(45));
+    let second_failed = world.now.utc;
+    world.far_end("switch/ping", &FarEnd::Silent);
+    world.run_for(minutes(3));
+    let began = down_since(&world, "switch");
+    assert!((first_failed..second_failed).contains(&began), "{began:?}");
 }

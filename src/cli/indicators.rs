@@ -1,6 +1,6 @@
 //! `vigie indicators`: IC1 to IC7 of a month or a half-year, each figure with the facts it was made of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,15 +36,33 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let period = arguments.month;
+    let (figures, profile) = figures(&arguments.place, period, arguments.tickets.as_deref())?;
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&figures)?);
+    } else {
+        say(&format!("{period}, {}", named(&profile)));
+        for figure in &figures {
+            tell(figure);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All seven from the facts, and the profile that judges the period.
+pub(super) fn figures(
+    place: &Place,
+    period: Period,
+    tickets: Option<&Path>,
+) -> anyhow::Result<(Vec<Figure>, Profile)> {
     let Some(time) = period.time() else {
         bail!("{period} is no period that a calendar has");
     };
-    let tickets = match &arguments.tickets {
+    let tickets = match tickets {
         Some(path) => read_tickets(path)?,
         None => Vec::new(),
     };
-    let terms = arguments.place.terms()?;
-    let history = arguments.place.history()?;
+    let terms = place.terms()?;
+    let history = place.history()?;
     let now = history
         .last()
         .map_or_else(|| clock::now().utc, |last| last.at);
@@ -61,18 +79,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         now,
     }
     .figures(period);
-    if arguments.json {
-        say(&serde_json::to_string_pretty(&figures)?);
-    } else {
-        say(&format!("{period}, {}", named(profile)));
-        for figure in &figures {
-            tell(figure);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok((figures, profile.clone()))
 }
 
-fn read_tickets(path: &PathBuf) -> anyhow::Result<Vec<Ticket>> {
+fn read_tickets(path: &Path) -> anyhow::Result<Vec<Ticket>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the tickets {}", path.display()))?;
     let import = ticket::read(&text);

@@ -68,7 +68,7 @@ impl Place {
         };
         let answer = super::runtime()?
             .block_on(control::act(&folder, &act))
-            .with_context(|| nobody_there(&folder))?;
+            .map_err(|error| unanswered(&folder, error))?;
         match answer {
             Answer::Fact(fact) => Ok(fact),
             Answer::Refused(words) => bail!("refused: {words}"),
@@ -76,11 +76,19 @@ impl Place {
     }
 }
 
-fn nobody_there(folder: &Path) -> String {
-    format!(
-        "no service answers in {}: start it, name its folder with --data, and act as its user or as root",
-        folder.display()
-    )
+/// What is known of an act that got no answer.
+fn unanswered(folder: &Path, error: std::io::Error) -> anyhow::Error {
+    let words = if error.kind() == std::io::ErrorKind::TimedOut {
+        "it was sent and nothing came back in time: look with `vigie incident N` or `vigie ledger waiting` whether it was \
+         recorded before you do it again"
+            .to_owned()
+    } else {
+        format!(
+            "no service answers in {}: start it, name its folder with --data, and act as its user or as root",
+            folder.display()
+        )
+    };
+    anyhow::Error::new(error).context(words)
 }
 
 /// Who does it: as told, else the user of this terminal.

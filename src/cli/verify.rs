@@ -1,9 +1,16 @@
-//! `vigie verify`: is the journal whole, and does it say what its own facts lead to?
+//! `vigie verify`: is the journal whole, does it say what its own facts lead to, and are the figures that were handed
+//! out those of the facts?
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::Value;
 
 use super::journal::Place;
 use super::{OWN_FAULT, complain, say};
+use crate::sla::period::Period;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -12,6 +19,12 @@ pub(super) struct Arguments {
     /// Hold a sealed day against the root that was kept elsewhere: 2026-11-24=HASH
     #[arg(long, value_name = "DAY=HASH", value_parser = root)]
     root: Vec<(String, String)>,
+    /// Hold figures that were handed out (`vigie indicators --json`) against those of the facts
+    #[arg(long, value_name = "FILE.json")]
+    figures: Option<PathBuf>,
+    /// The tickets that these figures were made with (CSV)
+    #[arg(long, value_name = "FILE.csv", requires = "figures")]
+    tickets: Option<PathBuf>,
 }
 
 /// 0 when all holds, 1 when something differs; a broken chain is bad input as any other.
@@ -41,6 +54,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Some(_) => {}
         }
     }
+    if let Some(path) = &arguments.figures {
+        for difference in differences(&arguments, path)? {
+            differs(difference);
+        }
+    }
     if let Some(last) = history.last() {
         let incidents = history.book().incidents().count();
         say(&format!(
@@ -52,7 +70,61 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(root) = history.roots().last() {
         say(&format!("last sealed day {}: {}", root.day, root.hash));
     }
+    say(
+        "not decided anew: states of probes, targets and lines, for good runs are only counted; warnings of clocks and \
+         alerts, for the journal holds neither the contract nor the channels",
+    );
     Ok(ExitCode::from(u8::from(wrong > 0)))
+}
+
+/// Where the figures of this file are not those of the facts.
+fn differences(arguments: &Arguments, path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the figures {}", path.display()))?;
+    let not_figures = || {
+        format!(
+            "{} holds no figures of `vigie indicators --json`",
+            path.display()
+        )
+    };
+    let told: Value = serde_json::from_str(&text).with_context(not_figures)?;
+    let period = told.get(0).and_then(|figure| figure.get("period"));
+    let period = period.and_then(Value::as_str).with_context(not_figures)?;
+    let period: Period = period.parse().with_context(not_figures)?;
+    let (figures, _) =
+        super::indicators::figures(&arguments.place, period, arguments.tickets.as_deref())?;
+    let facts = serde_json::to_value(&figures)?;
+    let mut found = Vec::new();
+    compare(&period.to_string(), &told, &facts, &mut found);
+    Ok(found)
+}
+
+/// Every place in which two figures differ, by its path.
+fn compare(path: &str, told: &Value, facts: &Value, found: &mut Vec<String>) {
+    match (told, facts) {
+        (Value::Object(told), Value::Object(facts)) => {
+            let keys: BTreeSet<&String> = told.keys().chain(facts.keys()).collect();
+            for key in keys {
+                let of = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or_default()
+                };
+                compare(&format!("{path}, {key}"), &of(told), &of(facts), found);
+            }
+        }
+        (Value::Array(told), Value::Array(facts)) => {
+            for at in 0..told.len().max(facts.len()) {
+                let of = |list: &[Value]| list.get(at).cloned().unwrap_or_default();
+                let (told, facts) = (of(told), of(facts));
+                let named = told.get("indicator").or_else(|| facts.get("indicator"));
+                let name = named
+                    .and_then(Value::as_str)
+                    .map_or_else(|| (at + 1).to_string(), str::to_owned);
+                compare(&format!("{path} {name}"), &told, &facts, found);
+            }
+        }
+        _ if told != facts => found.push(format!("{path}: told {told}, the facts say {facts}")),
+        _ => {}
+    }
 }
 
 fn root(text: &str) -> Result<(String, String), String> {

@@ -96,12 +96,19 @@ fn read_section(
     let every = section.duration("every", EVERY_MIN..=EVERY_MAX);
     let role = section.choice("role", &[("oracle", Role::Oracle), ("hint", Role::Hint)]);
     let places = vantage::read_from(section, context);
-    if base == Base::Plugin && places.is_some() {
-        section.findings().wrong(
-            &section.key_span("vantage"),
+    let leaves_from_nowhere = match base {
+        Base::Plugin => Some(
             "a plug-in opens its own sockets, so vigie cannot choose where it leaves from; remove \"vantage\", \
              or give the plug-in an argument for it",
-        );
+        ),
+        Base::Heartbeat => Some("a heartbeat comes in and leaves from nowhere; remove \"vantage\""),
+        Base::Call | Base::Register | Base::Options | Base::Icmp => None,
+        Base::Tcp { .. } | Base::Http { .. } | Base::Dns => None,
+    };
+    if let (Some(words), Some(_)) = (leaves_from_nowhere, &places) {
+        section
+            .findings()
+            .wrong(&section.key_span("vantage"), words);
     }
     let own = read_addresses(section);
     let addresses = own.as_ref().unwrap_or(machine.addresses);
@@ -154,10 +161,10 @@ fn read_section(
         },
         span: section.span.clone(),
         trunk,
-        places: match (places, base) {
-            (_, Base::Plugin) => vec![None],
-            (Some(places), _) => places,
-            (None, _) => machine.places.to_vec(),
+        places: match (leaves_from_nowhere, places) {
+            (Some(_), _) => vec![None],
+            (None, Some(places)) => places,
+            (None, None) => machine.places.to_vec(),
         },
     })
 }

@@ -83,6 +83,15 @@ impl Marks {
         self.changed(mark.incident);
     }
 
+    /// What was told of one incident is not told again of the other that took over its members.
+    pub(super) fn inherited(&mut self, from: IncidentId, to: IncidentId) {
+        let told = self.passed.iter().filter(|(of, ..)| *of == from);
+        let told: Vec<_> = told
+            .map(|(_, clock, passed)| (to, *clock, *passed))
+            .collect();
+        self.passed.extend(told);
+    }
+
     pub(super) fn closed(&mut self, incident: IncidentId) {
         self.passed.retain(|(of, ..)| *of != incident);
     }

@@ -10,7 +10,7 @@ use super::input::ActToken;
 use super::output::Output;
 use crate::health::standing::Subject;
 use crate::id::{LineId, ProbeId};
-use crate::incident::act::{Act, Refusal};
+use crate::incident::act::{self, Act, Refusal};
 use crate::incident::book::Book;
 use crate::incident::step::{Step, What};
 use crate::incident::watch::{Run, Watch};
@@ -84,6 +84,11 @@ impl Incidents {
             Event::Clock(mark) => self.marks.passed(mark),
             Event::Act(act) => {
                 self.book.act(seq, utc, act);
+                if let act::What::Split { incident, .. } = &act.what {
+                    self.marks.inherited(*incident, self.book.last());
+                } else if let act::What::Merge { incident, into } = &act.what {
+                    self.marks.inherited(*incident, *into);
+                }
                 self.marks.all_changed();
             }
             Event::Tally { rows } => {

@@ -14,6 +14,10 @@ use crate::time::{Instant, Utc};
 /// explain it. Shorter names the wrong culprit; longer delays the page.
 pub(super) const WAIT_FOR_EXPLANATION: Duration = Duration::from_secs(6);
 
+/// Failures that began further apart than this are no one failure: the older one was a trouble of its own. Less would miss
+/// what is asked once a minute; more backdates an outage to that trouble.
+pub(super) const ONE_FAILURE: Duration = Duration::from_secs(90);
+
 /// What a probe proves about the target it is listed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
@@ -158,10 +162,7 @@ fn hints_alone(hints: &[&Record]) -> Option<Judgement> {
     if seeing.is_empty() {
         return worst(hints);
     }
-    let mut judged = worst(&seeing)?;
-    if judged.word == Word::Down && seeing.iter().any(|hint| hint.state.word() != Word::Down) {
-        judged.word = Word::Degraded;
-    }
+    let mut judged = together(&seeing)?;
     unsettle(&mut judged, hints);
     Some(judged)
 }
@@ -172,10 +173,26 @@ pub(super) fn calls(calls: &[&Record]) -> Option<Judgement> {
     if seeing.is_empty() {
         return worst(calls);
     }
-    let mut judged = worst(&seeing)?;
-    if judged.word == Word::Down && seeing.iter().any(|call| call.state.word() != Word::Down) {
-        judged.word = Word::Degraded;
+    together(&seeing)
+}
+
+/// Down only if all of these are; then since the first of them, unless that one fell long before the others did.
+fn together(seeing: &[&Record]) -> Option<Judgement> {
+    let mut judged = worst(seeing)?;
+    if judged.word != Word::Down {
+        return Some(judged);
     }
+    if seeing.iter().any(|one| one.state.word() != Word::Down) {
+        judged.word = Word::Degraded;
+        return Some(judged);
+    }
+    let last = seeing.iter().map(|one| one.since).max()?;
+    let together = seeing
+        .iter()
+        .filter(|one| last.since(one.since) <= ONE_FAILURE);
+    let settled = judged.settled;
+    judged = of_record(together.min_by_key(|one| one.since)?);
+    judged.settled = settled;
     Some(judged)
 }
 

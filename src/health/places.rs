@@ -5,9 +5,8 @@
 //! counts for nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::judge::{self, Judgement, Part, WAIT_FOR_EXPLANATION};
+use super::judge::{self, Judgement, ONE_FAILURE, Part, WAIT_FOR_EXPLANATION};
 use super::record::Record;
 use super::state::State;
 use super::{Health, Opinion};
@@ -29,10 +28,6 @@ pub const QUORUM: u8 = 2;
 
 /// Fewer places than the quorum see it fail, and others see it work.
 pub const SEEN_FROM_SOME_PLACES: &str = "seen_from_some_places";
-
-/// Failures of two places that began further apart than this are no one failure: the one that is older was the
-/// trouble of its place. Less would miss a place that calls once a minute; more backdates an outage to that trouble.
-const ONE_FAILURE: Duration = Duration::from_secs(90);
 
 impl Default for Places {
     fn default() -> Self {

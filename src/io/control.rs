@@ -47,14 +47,15 @@ pub(super) struct Request {
 
 /// Opens the door; whoever stops serving drops the receiver.
 pub(super) fn open(folder: &Path) -> std::io::Result<mpsc::Receiver<Request>> {
-    let path = folder.join(SOCKET);
-    // The journal's lock says that no other service is alive: what lies here was left by one that was killed.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    // It is closed to others before it has its name: between bind and chmod anybody could have come in.
+    let apart = tempfile::Builder::new()
+        .prefix(".control-")
+        .tempdir_in(folder)?;
+    let closed = apart.path().join(SOCKET);
+    let listener = UnixListener::bind(&closed)?;
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o600))?;
+    // The journal's lock says that no other service is alive: what lies there was left by one that was killed.
+    std::fs::rename(&closed, folder.join(SOCKET))?;
     let (sender, requests) = mpsc::channel(WAITING_MAX);
     tokio::spawn(serve(listener, sender));
     Ok(requests)
