@@ -128,7 +128,7 @@ fn an_act_is_on_disk_when_it_is_answered() {
     }
     let verified = vigie(&data, &["verify"]);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
-    drop(service);
+    service.kill();
     let late = vigie(&data, &["incident", "1", "ack", "--by", "Léa"]);
     assert_eq!(late.status.code(), Some(3), "{}", said(&late));
     assert!(
