@@ -9,12 +9,15 @@
     reason = "a bench that cannot run says so by its panic"
 )]
 
+mod measures;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use measures::measures;
 use vigie::config;
 use vigie::engine::Engine;
 use vigie::engine::fact::{BootId, Chain, Configured, Event, Judged, TallyLast, TallyRow};
@@ -22,7 +25,7 @@ use vigie::engine::plant::Plant;
 use vigie::id::ProbeId;
 use vigie::io::clock;
 use vigie::io::store::{Journal, Report};
-use vigie::probe::{Check, Measure, Word};
+use vigie::probe::{Check, Word};
 use vigie::time::{Now, Utc};
 
 const FACTS_PER_SECOND_MIN: u128 = 100_000;
@@ -165,35 +168,6 @@ async fn committed(reports: &mut tokio::sync::mpsc::UnboundedReceiver<Report>, u
             return;
         }
     }
-}
-
-fn measures(count: usize) -> Vec<Measure> {
-    let names = [
-        "answer_ms",
-        "first_media_ms",
-        "rtp_sent_packets",
-        "rtp_received_packets",
-        "own_send_late_p99_us",
-        "own_receive_lag_p99_us",
-        "echo_dbov",
-        "mos_cq",
-        "loss_percent",
-        "loss_run",
-        "discard_percent",
-        "pdv_p99_ms",
-        "jitter_ms",
-        "audio_round_trip_ms",
-        "greeting_delay_ms",
-        "level_low_dbov",
-        "clip_percent",
-    ];
-    names[..count]
-        .iter()
-        .map(|name| Measure {
-            name: (*name).into(),
-            value: 4.123_456 / 3.0,
-        })
-        .collect()
 }
 
 fn call(probe: &ProbeId, run: u64, sent: Utc) -> Judged {

@@ -13,6 +13,8 @@
     reason = "a bench that cannot run says so by its panic; figures of some digits"
 )]
 
+mod measures;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
@@ -20,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use measures::measures;
 use vigie::config;
 use vigie::engine::Engine;
 use vigie::engine::fact::{BootId, Chain, Event, Judged};
@@ -29,7 +32,7 @@ use vigie::engine::plant::Plant;
 use vigie::id::ProbeId;
 use vigie::io::clock;
 use vigie::io::store::{Journal, Opened, Report};
-use vigie::probe::{Check, Measure, Verdict, Word};
+use vigie::probe::{Check, Verdict, Word};
 use vigie::time::{Instant, Now, Utc};
 
 /// A switch with the whole plant behind it makes some ten facts for each of 650 targets within some seconds; slower, and
@@ -324,35 +327,6 @@ fn verdict(check: &Check, run: u64) -> Verdict {
         },
         ..Verdict::good(took)
     }
-}
-
-fn measures(count: usize) -> Vec<Measure> {
-    let names = [
-        "answer_ms",
-        "first_media_ms",
-        "rtp_sent_packets",
-        "rtp_received_packets",
-        "own_send_late_p99_us",
-        "own_receive_lag_p99_us",
-        "echo_dbov",
-        "mos_cq",
-        "loss_percent",
-        "loss_run",
-        "discard_percent",
-        "pdv_p99_ms",
-        "jitter_ms",
-        "audio_round_trip_ms",
-        "greeting_delay_ms",
-        "level_low_dbov",
-        "clip_percent",
-    ];
-    names[..count]
-        .iter()
-        .map(|name| Measure {
-            name: (*name).into(),
-            value: 4.123_456 / 3.0,
-        })
-        .collect()
 }
 
 fn call(probe: &ProbeId) -> Judged {

@@ -8,9 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -32,20 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const DROP: &str = "table ip storm {\n chain in {\n  type filter hook input priority 0;\n\
                     ip daddr 10.119.0.0/22 drop\n }\n}\n";
-
-/// The kernel's filter, as told.
-fn nft(rules: &str) {
-    let mut child = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the program nft");
-    let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(rules.as_bytes()).expect("nft reads");
-    drop(input);
-    let done = child.wait().expect("it is ours");
-    assert!(done.success(), "nft: {done}");
-}
 
 /// Each address answers pings and takes connections on port 7000.
 fn machines() {
@@ -133,7 +117,7 @@ fn storm(below_a_switch: bool) -> Storm {
 
     let cpu = service.cpu();
     let clock = Stopwatch::start();
-    nft(DROP);
+    namespace::nft(DROP);
     let mut down = BTreeMap::new();
     let (mut mail, mut http) = (None, None);
     let mut messages = BTreeSet::new();
@@ -159,7 +143,7 @@ fn storm(below_a_switch: bool) -> Storm {
     });
     let cpu = service.cpu() - cpu;
     let status = service.status();
-    nft("delete table ip storm");
+    namespace::nft("delete table ip storm");
     let ((mail, http), _) = seen.unwrap_or_else(|| {
         panic!(
             "{} of {all} down, mail {mail:?}, HTTP {http:?}\n{}",

@@ -1,7 +1,6 @@
 //! A real Asterisk seen from two addresses of this machine: one of them cut off is suspect, both together are an
 //! outage, and an address that is gone sees nothing.
 
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -22,21 +21,15 @@ impl Cut {
             format!("add chain inet {name} in {{ type filter hook input priority 0; }}"),
             format!("add rule inet {name} in {matching} drop"),
         ];
-        nft(&rules.join("\n"));
+        namespace::nft(&rules.join("\n"));
         Self(name)
     }
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        nft(&format!("delete table inet {}", self.0));
+        namespace::nft(&format!("delete table inet {}", self.0));
     }
-}
-
-fn nft(rules: &str) {
-    let done = Command::new("nft").arg(rules).status();
-    let done = done.expect("the program nft");
-    assert!(done.success(), "nft {rules}: {done}");
 }
 
 /// Seconds since 1970.

@@ -9,9 +9,10 @@ use anyhow::{Context, bail};
 use super::incidents::duration;
 use super::journal::{Place, wall};
 use super::{complain, say};
+use crate::engine::history::History;
 use crate::io::clock;
 use crate::sla::clock::{Measured, Verdict};
-use crate::sla::contract::Profile;
+use crate::sla::contract::{Profile, Terms};
 use crate::sla::exclusion::Exclusion;
 use crate::sla::extent::Extent;
 use crate::sla::indicator::{Figure, Item, Material, Of};
@@ -36,11 +37,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let period = arguments.month;
-    let (figures, profile) = figures(&arguments.place, period, arguments.tickets.as_deref())?;
+    let terms = arguments.place.terms()?;
+    let history = arguments.place.history()?;
+    let (figures, profile) = figures(&history, &terms, period, arguments.tickets.as_deref())?;
     if arguments.json {
         say(&serde_json::to_string_pretty(&figures)?);
     } else {
-        say(&format!("{period}, {}", named(&profile)));
+        say(&format!("{period}, {}", named(profile)));
         for figure in &figures {
             tell(figure);
         }
@@ -49,11 +52,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// All seven from the facts, and the profile that judges the period.
-pub(super) fn figures(
-    place: &Place,
+pub(super) fn figures<'t>(
+    history: &History,
+    terms: &'t Terms,
     period: Period,
     tickets: Option<&Path>,
-) -> anyhow::Result<(Vec<Figure>, Profile)> {
+) -> anyhow::Result<(Vec<Figure>, &'t Profile)> {
     let Some(time) = period.time() else {
         bail!("{period} is no period that a calendar has");
     };
@@ -61,12 +65,10 @@ pub(super) fn figures(
         Some(path) => read_tickets(path)?,
         None => Vec::new(),
     };
-    let terms = place.terms()?;
-    let history = place.history()?;
     let now = history
         .last()
         .map_or_else(|| clock::now().utc, |last| last.at);
-    let outages = history.outages(&terms);
+    let outages = history.outages(terms);
     // Of its last instant: a profile that comes into force as the period ends judges the next one.
     let profile = terms.contract.in_force(Utc(time.until.0 - 1));
     let coverage = history.coverage(time, profile);
@@ -79,7 +81,7 @@ pub(super) fn figures(
         now,
     }
     .figures(period);
-    Ok((figures, profile.clone()))
+    Ok((figures, profile))
 }
 
 fn read_tickets(path: &Path) -> anyhow::Result<Vec<Ticket>> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::journal::Place;
 use super::{OWN_FAULT, complain, say};
+use crate::engine::history::History;
 use crate::sla::period::Period;
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     if let Some(path) = &arguments.figures {
-        for difference in differences(&arguments, path)? {
+        for difference in differences(&history, &arguments, path)? {
             differs(difference);
         }
     }
@@ -78,7 +79,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Where the figures of this file are not those of the facts.
-fn differences(arguments: &Arguments, path: &Path) -> anyhow::Result<Vec<String>> {
+fn differences(
+    history: &History,
+    arguments: &Arguments,
+    path: &Path,
+) -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the figures {}", path.display()))?;
     let not_figures = || {
@@ -91,8 +96,9 @@ fn differences(arguments: &Arguments, path: &Path) -> anyhow::Result<Vec<String>
     let period = told.get(0).and_then(|figure| figure.get("period"));
     let period = period.and_then(Value::as_str).with_context(not_figures)?;
     let period: Period = period.parse().with_context(not_figures)?;
+    let terms = arguments.place.terms()?;
     let (figures, _) =
-        super::indicators::figures(&arguments.place, period, arguments.tickets.as_deref())?;
+        super::indicators::figures(history, &terms, period, arguments.tickets.as_deref())?;
     let facts = serde_json::to_value(&figures)?;
     let mut found = Vec::new();
     compare(&period.to_string(), &told, &facts, &mut found);

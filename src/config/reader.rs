@@ -344,17 +344,25 @@ impl<'t> Section<'t> {
         entries.sort_by_key(|(name, _)| name.span().start);
         entries
             .into_iter()
-            .filter_map(|(name, value)| {
-                let span = name.span();
-                let title = format!("{key} {:?}", name.get_ref());
-                let section = section_of(value, title, span.clone(), self.findings)?;
-                let name = At {
-                    value: name.get_ref().to_string(),
-                    span,
-                };
-                Some((name, section))
-            })
+            .filter_map(|(name, value)| self.named_table(key, name, value))
             .collect()
+    }
+
+    /// One named table, `[key.name]`.
+    fn named_table(
+        &self,
+        key: &str,
+        name: &Spanned<DeString<'t>>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Option<(At<String>, Self)> {
+        let span = name.span();
+        let title = format!("{key} {:?}", name.get_ref());
+        let section = section_of(value, title, span.clone(), self.findings)?;
+        let name = At {
+            value: name.get_ref().to_string(),
+            span,
+        };
+        Some((name, section))
     }
 
     /// Pairs of texts under this key (`signatures = { "*1#" = "XIVO 1" }`), in the order of the file.
@@ -409,16 +417,7 @@ impl<'t> Section<'t> {
         let key = self.title.trim_matches(['[', ']']);
         tables
             .into_iter()
-            .filter_map(|(name, value)| {
-                let span = name.span();
-                let title = format!("{key} {:?}", name.get_ref());
-                let section = section_of(value, title, span.clone(), self.findings)?;
-                let name = At {
-                    value: name.get_ref().to_string(),
-                    span,
-                };
-                Some((name, section))
-            })
+            .filter_map(|(name, value)| self.named_table(key, name, value))
             .collect()
     }
 

@@ -4,13 +4,12 @@
 //! the sender is told nothing. The kernel counts its drops: that is the truth a test compares with.
 
 use std::fs::File;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
 
-use super::namespace::{enter_own_network, ip};
+use super::namespace::{enter_own_network, ip, nft};
 
 /// RTP to some addresses that does not arrive, until it is dropped.
 #[derive(Debug)]
@@ -67,19 +66,6 @@ impl Drop for Losses {
             .args(["delete", "table", "netdev", &self.table])
             .status();
     }
-}
-
-fn nft(rules: &str) {
-    let mut child = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the program nft");
-    let mut input = child.stdin.take().expect("its input is a pipe");
-    input.write_all(rules.as_bytes()).expect("nft reads");
-    drop(input);
-    let done = child.wait().expect("to wait for a child of ours");
-    assert!(done.success(), "nft: {done}: {rules}");
 }
 
 /// Two networks and one cable: this thread is at its near end, [`Cable::NEAR`]; whoever is started by

@@ -2,7 +2,8 @@
 //! side with the same addresses and none can reach the host's network.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -57,4 +58,18 @@ pub(crate) fn udp_is_bound(address: std::net::SocketAddrV4) -> bool {
     table
         .lines()
         .any(|line| line.split_whitespace().nth(1) == Some(wanted.as_str()))
+}
+
+/// The kernel's filter of this namespace, as told.
+pub(crate) fn nft(rules: &str) {
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program nft");
+    let mut input = child.stdin.take().expect("its input is a pipe");
+    input.write_all(rules.as_bytes()).expect("nft reads");
+    drop(input);
+    let done = child.wait().expect("to wait for a child of ours");
+    assert!(done.success(), "nft: {done}: {rules}");
 }
